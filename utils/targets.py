@@ -1,0 +1,81 @@
+"""Training targets: which anchor learns which object, and the offsets that lead to it.
+
+`assign_targets` builds them from scratch; `multibox_target` has MXNet's operator do it.
+"""
+
+from mxnet import autograd, nd
+
+from utils.boxes import VARIANCES, box_iou, encode_offsets
+
+# An anchor learns an object when their IoU is above this (Liu et al., SSD, section 2.2).
+MATCH_THRESHOLD = 0.5
+# The operator does not force a match on an anchor that barely touches its object.
+FORCED_MATCH_THRESHOLD = 1e-6
+BACKGROUND = 0
+
+
+def match_anchors(anchors, boxes, threshold=MATCH_THRESHOLD):
+    """Return the object that each anchor learns.
+
+    Every object first takes the anchor that fits it best, the best-fitting pair before the
+    others, so that none goes without; then every anchor left takes the object it overlaps most,
+    if their IoU is above the threshold.
+    anchors: (A, 4), boxes: (M, 4), corner form, M at least 1.
+    Returns (A,) row numbers of boxes, -1 for background.
+    """
+    iou = box_iou(anchors, boxes)  # (A, M)
+    matches = nd.where(iou.max(axis=1) > threshold, iou.argmax(axis=1), -nd.ones_like(anchors[:, 0]))
+    for _ in range(len(boxes)):
+        anchor, obj = divmod(int(iou.reshape(-1).argmax(axis=0).asscalar()), len(boxes))
+        if iou[anchor, obj].asscalar() <= FORCED_MATCH_THRESHOLD:
+            break
+        matches[anchor] = obj
+        iou[anchor, :] = 0  # this anchor is taken,
+        iou[:, obj] = 0  # and this object served
+    return matches
+
+
+def assign_image_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+    """Return the targets of one image.
+
+    anchors: (A, 4) corner form; labels: (M, 5) rows `[class_id, xmin, ymin, xmax, ymax]`, padding
+    rows -1. Returns box_targets (A, 4), box_masks (A, 4), cls_targets (A,); see `assign_targets`.
+    """
+    num_objects = int((labels[:, 0] >= 0).sum().asscalar())
+    if num_objects == 0:
+        zeros = nd.zeros_like(anchors)
+        return zeros, zeros, zeros[:, 0]
+    objects = labels[:num_objects]
+    matches = match_anchors(anchors, objects[:, 1:], threshold)
+    is_positive = matches >= 0
+    matched = objects.take(nd.relu(matches))  # (A, 5); rows of background anchors are masked
+    box_masks = is_positive.expand_dims(axis=1).tile((1, 4))
+    box_targets = encode_offsets(matched[:, 1:], anchors, variances) * box_masks
+    return box_targets, box_masks, (matched[:, 0] + 1) * is_positive
+
+
+def assign_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+    """Return the targets of a batch of images, computed from scratch.
+
+    anchors: (1, A, 4) corner form; labels: (N, M, 5) rows `[class_id, xmin, ymin, xmax, ymax]`,
+    padded at the end with rows of -1.
+    Returns box_targets (N, 4 * A) offsets, box_masks (N, 4 * A) 1 where an offset counts,
+    cls_targets (N, A) class_id + 1, or 0 for background. Same as `nd.contrib.MultiBoxTarget`.
+    """
+    images = [assign_image_targets(anchors[0], image, threshold, variances) for image in labels]
+    box_targets, box_masks, cls_targets = (nd.stack(*column) for column in zip(*images, strict=True))
+    return box_targets.flatten(), box_masks.flatten(), cls_targets
+
+
+def multibox_target(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+    """Return the targets of a batch of images, computed by MXNet's operator.
+
+    Takes and returns the same as `assign_targets`. The operator marks every anchor of an image
+    without objects as ignored on the CPU and as background on the GPU; background is right.
+    """
+    with autograd.pause():  # targets are data: no gradient flows through them
+        scores = nd.zeros((labels.shape[0], 2, anchors.shape[1]), ctx=anchors.context)
+        box_targets, box_masks, cls_targets = nd.contrib.MultiBoxTarget(
+            anchors, labels, scores, overlap_threshold=threshold, variances=variances
+        )
+        return box_targets, box_masks, nd.relu(cls_targets)
