@@ -1,0 +1,188 @@
+"""Everything that must happen before `import mxnet`, and the only place that knows about it.
+
+MXNet 1.9.1 is the last release. It looks up names that NumPy has since removed, it starts half as
+many threads as there are processors, and its GPU build expects the CUDA 11 libraries on the
+loader's path. `prepare` mends all three and changes nothing that is already right.
+"""
+
+import ctypes
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+
+# Names that MXNet 1.9.1 or GluonCV 0.10.5 read from NumPy -> the name of today with that meaning.
+RENAMED = {
+    "alltrue": "all",
+    "sometrue": "any",
+    "product": "prod",
+    "round_": "round",
+    "in1d": "isin",
+    "trapz": "trapezoid",
+    "Inf": "inf",
+    "PINF": "inf",
+    "NaN": "nan",
+    "NAN": "nan",
+}
+# Names that were once another spelling of a Python type, or a constant without a new name.
+VALUES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "NINF": float("-inf"),
+    "PZERO": 0.0,
+    "NZERO": -0.0,
+}
+# Functions that MXNet only passes on: NumPy gave them up for good, nobody here calls them.
+WITHDRAWN = ("mirr", "npv", "pmt", "ppmt", "pv", "rate")
+
+# The pip packages' CUDA 11 libraries, each after those that it needs itself.
+CUDA_LIBRARIES = (
+    "cuda_runtime/lib/libcudart.so.11.0",
+    "cuda_nvrtc/lib/libnvrtc.so.11.2",
+    "nvtx/lib/libnvToolsExt.so.1",
+    "cublas/lib/libcublasLt.so.11",
+    "cublas/lib/libcublas.so.11",
+    "cufft/lib/libcufft.so.10",
+    "curand/lib/libcurand.so.10",
+    "cusparse/lib/libcusparse.so.11",
+    "cusolver/lib/libcusolver.so.11",
+    "nccl/lib/libnccl.so.2",
+    "cudnn/lib/libcudnn.so.8",
+)
+
+
+def prepare():
+    """Make `import mxnet` work and use every core; call it before that import, as `utils` does."""
+    if "mxnet" in sys.modules and "OMP_NUM_THREADS" not in os.environ:
+        warnings.warn(
+            "MXNet was imported before utils and runs on half of the processors: "
+            "put `import utils` first",
+            stacklevel=2,
+        )
+    os.environ.setdefault("OMP_NUM_THREADS", str(core_count()))
+    preload_cuda_libraries()
+    if importlib.util.find_spec("numpy") is not None:  # without NumPy the doctor has to run
+        import numpy
+
+        restore_numpy_names(numpy)
+
+
+def restore_numpy_names(numpy):
+    """Give a NumPy module the removed names that MXNet and GluonCV still use.
+
+    Args:
+        numpy: the module; names that it has keep their value.
+    Returns:
+        The list of names that were missing and have been put back.
+    """
+    restored = []
+    for name in (*RENAMED, *VALUES, *WITHDRAWN):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # looking at a deprecated name warns
+            if hasattr(numpy, name):
+                continue
+        if name in RENAMED:
+            value = getattr(numpy, RENAMED[name])
+        else:
+            value = VALUES[name] if name in VALUES else _withdrawn(name)
+        setattr(numpy, name, value)
+        restored.append(name)
+    if not hasattr(numpy, "msort"):
+        numpy.msort = _msort
+        restored.append("msort")
+    return restored
+
+
+def _msort(values):
+    """Sort along the first axis, as numpy.msort did."""
+    import numpy
+
+    return numpy.sort(values, axis=0)
+
+
+def _withdrawn(name):
+    """Return a function that says that NumPy no longer has `name`."""
+
+    def unavailable(*args, **kwargs):
+        raise NotImplementedError(f"numpy.{name} has moved to the package numpy-financial")
+
+    unavailable.__name__ = name
+    return unavailable
+
+
+def core_count():
+    """Return how many physical cores this process may use, at least 1.
+
+    The cores of the processors in the affinity mask, at most the CPU quota of the control group.
+    """
+    processors = os.sched_getaffinity(0)
+    cores = {_siblings(processor) for processor in processors}
+    return max(1, int(min(len(cores), _cpu_quota())))
+
+
+def _siblings(processor, root=Path("/sys/devices/system/cpu")):
+    """Return the text that names the processors of one core; the number alone if unknown."""
+    try:
+        return (root / f"cpu{processor}/topology/thread_siblings_list").read_text().strip()
+    except OSError:
+        return str(processor)
+
+
+def _cpu_quota(root=Path("/sys/fs/cgroup"), membership=Path("/proc/self/cgroup")):
+    """Return the control group's limit in processors (version 1 or 2), infinity without one."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return float("inf")
+    quotas = [float("inf")]
+    for controllers, path in (line.split(":", 2)[1:] for line in lines):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = root / controllers
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):
+            quotas.append(_quota_of(folder))
+            if folder == base:
+                break
+    return min(quotas)
+
+
+def _quota_of(folder):
+    """Return the limit that one control group sets, in processors; infinity if it sets none."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        limit = int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or the word "max"
+        return float("inf")
+    return limit if limit > 0 else float("inf")
+
+
+def preload_cuda_libraries():
+    """Load the CUDA 11 libraries that pip packages carry, so that the GPU build finds them.
+
+    Returns:
+        The list of paths that were loaded; empty where the packages are not installed.
+    """
+    loaded = []
+    for path in installed_cuda_libraries():
+        try:
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            warnings.warn(f"CUDA library {path} cannot be loaded: {error}", stacklevel=2)
+        else:
+            loaded.append(path)
+    return loaded
+
+
+def installed_cuda_libraries():
+    """Return the paths of those CUDA_LIBRARIES that pip packages have installed, in that order."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [Path(folder) for folder in spec.submodule_search_locations] if spec else []
+    paths = (folder / library for library in CUDA_LIBRARIES for folder in folders)
+    return [path for path in paths if path.exists()]

@@ -1,0 +1,68 @@
+"""Where a lesson runs, from which seed, and for how long."""
+
+import os
+import random
+import warnings
+from dataclasses import dataclass
+
+import mxnet as mx
+import numpy as np
+
+SEED = 42
+PROFILE_VARIABLE = "SINGLE_SHOT_PROFILE"
+PROFILE_NAMES = ("smoke", "class", "full")
+
+
+@dataclass(frozen=True)
+class RunProfile:
+    """How long a lesson may take: `smoke` (seconds), `class` (minutes) or `full`."""
+
+    name: str
+
+    def pick(self, *, smoke, class_, full):
+        """Return the value of the three that belongs to this profile."""
+        return dict(zip(PROFILE_NAMES, (smoke, class_, full), strict=True))[self.name]
+
+
+def run_profile():
+    """Return the RunProfile that the environment variable SINGLE_SHOT_PROFILE names.
+
+    Raises:
+        ValueError: the variable is set to anything but smoke, class (the default) or full.
+    """
+    name = os.environ.get(PROFILE_VARIABLE, "class")
+    if name not in PROFILE_NAMES:
+        raise ValueError(
+            f"environment variable {PROFILE_VARIABLE} is {name!r}: "
+            f"set it to {', '.join(PROFILE_NAMES[:-1])} or {PROFILE_NAMES[-1]}"
+        )
+    return RunProfile(name)
+
+
+def best_context():
+    """Return gpu(0) if MXNet can compute on it, else cpu(), with a warning if a GPU lies idle."""
+    if mx.context.num_gpus() == 0:
+        return mx.cpu()
+    try:
+        # Only a computation shows whether MXNet carries machine code for this GPU.
+        (mx.nd.ones((1,), ctx=mx.gpu(0)) + 1).asnumpy()
+    except mx.MXNetError as error:
+        reason = str(error).strip().splitlines()[-1]
+        warnings.warn(
+            f"a GPU is present but MXNet cannot use it ({reason}): the CPU is used; "
+            "`python -m utils.doctor` explains",
+            stacklevel=2,
+        )
+        return mx.cpu()
+    return mx.gpu(0)
+
+
+def seed_everything(seed=SEED):
+    """Seed the random generators of Python, NumPy and MXNet.
+
+    Args:
+        seed: integer from 0 to 2**32 - 1.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    mx.random.seed(seed)
