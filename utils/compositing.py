@@ -5,21 +5,22 @@ read from the installed packages' folders; sources and licences are listed in da
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from utils.mascots import MASCOTS, random_light, random_rotation, render
+
 import cv2
 import numpy as np
-
-from utils.mascots import MASCOTS, random_light, random_rotation, render
+from PIL import Image
 
 VISIBLE_ALPHA = 0.5  # a pixel belongs to the object that gives at least half of its light
 VISIBLE_SHARE = 0.4  # an object that would keep less of its pixels is not covered: the other moves
 PLACEMENT_TRIES = 20
 SIDE_RANGE = (0.10, 0.65)  # object's longer side, as a fraction of the image's shorter side
 CROP_RANGE = (0.35, 1.0)  # side of the photograph's crop, as a fraction of the largest that fits
-BACKGROUND_GAIN, TINT, OBJECT_GAIN = (0.55, 1.15), 0.15, (0.75, 1.1)
+BACKGROUND_GAIN, TINT, OBJECT_GAIN = (0.55, 1.15), 0.15, (0.75, 1.0)
 BLUR_SIGMA = (0.0, 0.9)  # pixels
 
 # Split by photograph: no background of the held-out split is ever seen in training.
@@ -47,27 +48,27 @@ PHOTOGRAPHS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image holds: class names, share of images with 0, 1, 2 ... objects, (width, height)."""
+    """What an image holds: class names, shares of images with 0, 1, 2 ... objects, its size."""
 
     class_names: tuple
     count_shares: tuple
-    size_px: tuple = (256, 256)
+    size_px: tuple = (256, 256)  # width, height
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_photograph(package, path):
-    """Read a photograph from an installed package's folder as (H, W, 3) uint8 RGB; never import it.
+    """Read a photograph from an installed package's folder, without importing the package.
 
-    Raises FileNotFoundError if the package or its file is missing.
+    Returns (H, W, 3) uint8 RGB. Raises FileNotFoundError if the package or its file is missing.
     """
     spec = find_spec(package)
     if spec is None:
         raise FileNotFoundError(f"package {package} is not installed; run `make setup`")
     file = Path(spec.origin).parent / path
-    photograph = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if photograph is None:
-        raise FileNotFoundError(f"{file} cannot be read; reinstall {package} (`make setup`)")
-    return cv2.cvtColor(photograph, cv2.COLOR_BGR2RGB)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; reinstall {package} (`make setup`)")
+    with Image.open(file) as photograph:
+        return np.asarray(photograph.convert("RGB"))
 
 
 def _background(split, size_px, rng):
@@ -88,13 +89,12 @@ def _background(split, size_px, rng):
     return np.minimum(crop.astype(np.float32) / 255 * gains.astype(np.float32), 1)
 
 
-def _layer(class_name, size_px, rng):
-    """A mascot at random pose, light and scale, at a random place: float32 (H, W, 4)."""
-    width, height = size_px
+def _sprite(class_name, size_px, rng):
+    """A mascot at random pose, light, scale and brightness: float32 (h, w, 4) premultiplied."""
     side_px = rng.uniform(*SIDE_RANGE) * min(size_px)
     sprite = render(MASCOTS[class_name], random_rotation(rng), random_light(rng), side_px)
     sprite[..., :3] *= rng.uniform(*OBJECT_GAIN)
-    return np.minimum(sprite, 1)
+    return sprite
 
 
 def _paste(sprite, size_px, rng):
@@ -154,7 +154,7 @@ def compose(recipe, split, rng):
     image, weights, alphas, class_ids = _background(split, recipe.size_px, rng), [], [], []
     for _ in range(rng.choice(len(recipe.count_shares), p=recipe.count_shares)):
         class_id = rng.integers(len(recipe.class_names))
-        sprite = _layer(recipe.class_names[class_id], recipe.size_px, rng)
+        sprite = _sprite(recipe.class_names[class_id], recipe.size_px, rng)
         placed = _add_object(image, weights, alphas, sprite, rng)
         if placed is not None:
             image, weights, alphas = placed

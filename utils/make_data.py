@@ -11,62 +11,81 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+
+from utils import compat, compositing, mascots
+from utils.records import encode_jpeg, read_records, write_records
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from utils import compositing, mascots
-from utils.compositing import Recipe, compose
-
 DATA_ROOT = Path(__file__).resolve().parents[1] / "data"
-DATA_SEED = 2024
+DATA_SEED = 2024  # apart from context.SEED: training with another seed keeps its data
 SPLITS = ("train", "val", "samples")  # the position is part of each image's seed
-PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "mxnet")
+SOURCES = (mascots, compositing)  # a change in these changes the pictures
+PACKAGES = ("numpy", "scipy", "pillow", "opencv-python-headless", "scikit-image", "scikit-learn")
+CONTACT_SHEET_SAMPLES = 24
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A data set: what its images hold, how many in each split, and its part of the seed."""
+    """A data set: what its images hold, its part of the seed, how many images in each split."""
 
-    recipe: Recipe
+    recipe: compositing.Recipe
     seed_id: int
     num_train: int = 1000
     num_val: int = 200
 
+    @property
+    def num_images(self):
+        """Images in each split, as a dict."""
+        return {"train": self.num_train, "val": self.num_val}
+
 
 PRESETS = {
-    "single": Preset(Recipe(("frill",), (0.0, 1.0)), seed_id=0),
-    "multi": Preset(Recipe(("frill", "sprig", "zest"), (0.1, 0.3, 0.3, 0.2, 0.1)), seed_id=1),
+    "single": Preset(compositing.Recipe(("frill",), (0.0, 1.0)), seed_id=0),
+    "multi": Preset(
+        compositing.Recipe(("frill", "sprig", "zest"), (0.1, 0.3, 0.3, 0.2, 0.1)), seed_id=1
+    ),
+}
+
+# File name: preset, number of objects, (width, height), index, which is part of the seed.
+SAMPLES = {
+    "single_one.jpg": ("single", 1, (480, 320), 0),
+    "single_portrait.jpg": ("single", 1, (320, 400), 1),
+    "single_three.jpg": ("single", 3, (512, 384), 2),
+    "single_none.jpg": ("single", 0, (400, 300), 3),
+    "multi_three.jpg": ("multi", 3, (480, 360), 4),
+    "multi_four.jpg": ("multi", 4, (512, 384), 5),
 }
 
 
 def make_sample(recipe, seed_id, split, index):
-    """Image and labels number `index` of a split; the same wherever and whenever it is called."""
-    sequence = np.random.SeedSequence([DATA_SEED, seed_id, SPLITS.index(split), index])
-    backgrounds = "train" if split == "train" else "val"
-    return compose(recipe, backgrounds, np.random.default_rng(sequence))[:2]
+    """Make image and labels number `index` of a split: the same wherever and whenever called.
+
+    Returns (image, labels): (H, W, 3) uint8 RGB; (n, 5) float32 rows in fractions.
+    """
+    seed = np.random.SeedSequence([DATA_SEED, seed_id, SPLITS.index(split), index])
+    photographs = "train" if split == "train" else "val"
+    image, labels, _ = compositing.compose(recipe, photographs, np.random.default_rng(seed))
+    return image, labels
 
 
-def _one_thread():
-    cv2.setNumThreads(1)  # the processes share the cores already
-
-
-def make_split(preset, split, workers=None):
-    """Yield (image, labels) of a split in order, made by `workers` processes (default: all cores)."""
-    count = {"train": preset.num_train, "val": preset.num_val}[split]
+def make_split(preset, split, pool):
+    """Yield (image, labels) of every image of a split, in order, made by the pool's processes."""
+    count = preset.num_images[split]
     make = functools.partial(make_sample, preset.recipe, preset.seed_id, split)
-    with ProcessPoolExecutor(
-        workers or os.cpu_count(), mp_context=get_context("spawn"), initializer=_one_thread
-    ) as pool:
-        yield from tqdm(pool.map(make, range(count), chunksize=10), split, count, unit="image")
+    samples = pool.map(make, range(count), chunksize=10)
+    return tqdm(samples, f"{'/'.join(preset.recipe.class_names)} {split}", count, unit="image")
 
 
 def sha256(path):
@@ -74,47 +93,30 @@ def sha256(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def settings(name):
-    """All that the bytes of a preset depend on: its numbers, the seed, the sources that draw it."""
-    return {
-        "preset": name,
-        "seed": DATA_SEED,
-        **json.loads(json.dumps(asdict(PRESETS[name]))),
-        "sources": {Path(m.__file__).name: sha256(m.__file__) for m in (mascots, compositing)},
-    }
+def settings(preset):
+    """What a preset's bytes depend on, package versions apart, as JSON gives it back."""
+    sources = {Path(module.__file__).name: sha256(module.__file__) for module in SOURCES}
+    return json.loads(json.dumps({"seed": DATA_SEED, **asdict(preset), "sources": sources}))
 
 
-def _installed(package):
+def problem(preset, folder):
+    """Why the data in a folder are not those of the preset as it is now; None if they are."""
+    file = folder / "manifest.json"
+    if not file.is_file():
+        return "not built yet"
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _build(name, folder, workers):
-    """Write the records, the contact sheet and, last, the manifest of a preset into a folder."""
-    from utils.records import read_records, write_records  # workers need no MXNet
-
-    preset = PRESETS[name]
-    started = time.perf_counter()
-    for split in ("train", "val"):
-        write_records(folder / split, make_split(preset, split, workers))
-    records = read_records(folder / "train.rec", len(preset.recipe.class_names))
-    samples = [(image, labels) for (_, image, labels), _ in zip(records, range(24))]
-    save_contact_sheet(folder / "contact_sheet.png", samples, preset.recipe.class_names)
-    manifest = {
-        "settings": settings(name),
-        "class_names": preset.recipe.class_names,
-        "num_images": {"train": preset.num_train, "val": preset.num_val},
-        "sha256": {
-            path.name: sha256(path)
-            for path in sorted(folder.glob("*.*"))
-            if path.suffix in (".rec", ".idx")
-        },
-        "versions": {**{p: _installed(p) for p in PACKAGES}, "opencv": cv2.__version__},
-        "build_seconds": round(time.perf_counter() - started, 1),
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        manifest = json.loads(file.read_text())
+        outdated, sums = manifest["settings"] != settings(preset), dict(manifest["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return "manifest.json cannot be read"
+    if outdated:
+        return "settings or sources have changed"
+    for name, expected in sums.items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if sha256(folder / name) != expected:
+            return f"{name} has changed"
+    return None
 
 
 def save_contact_sheet(path, samples, class_names, columns=6):
@@ -134,79 +136,116 @@ def save_contact_sheet(path, samples, class_names, columns=6):
     cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 
 
-def problem(name, folder):
-    """Why the data set in a folder is not the preset as it is now; None if it is."""
-    file = folder / "manifest.json"
-    if not file.is_file():
-        return "it is not there yet"
-    try:
-        manifest = json.loads(file.read_text())
-        sums = manifest["sha256"]
-        if manifest["settings"] != settings(name):
-            return "its settings have changed"
-    except (ValueError, KeyError, TypeError):
-        return "its manifest cannot be read"
-    for file_name, expected in sums.items():
-        if not (folder / file_name).is_file():
-            return f"{file_name} is missing"
-        if sha256(folder / file_name) != expected:
-            return f"{file_name} has changed"
-    return None
+def build(preset, folder, workers=None):
+    """Write the records of a preset, its contact sheet and, last, its manifest into a folder."""
+    started = time.perf_counter()
+    with ProcessPoolExecutor(
+        workers or compat.core_count(),
+        mp_context=get_context("spawn"),
+        initializer=cv2.setNumThreads,
+        initargs=(1,),  # the processes share the cores already
+    ) as pool:
+        for split in preset.num_images:
+            write_records(folder / split, make_split(preset, split, pool))
+    class_names = preset.recipe.class_names
+    records = read_records(folder / "train.rec", len(class_names))
+    first = [(image, labels) for _, image, labels in islice(records, CONTACT_SHEET_SAMPLES)]
+    save_contact_sheet(folder / "contact_sheet.png", first, class_names)
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".rec", ".idx"))
+    manifest = {
+        "class_names": class_names,
+        "num_images": preset.num_images,
+        "settings": settings(preset),
+        "sha256": {path.name: sha256(path) for path in files},
+        "versions": {package: version(package) for package in PACKAGES},
+        "build_seconds": round(time.perf_counter() - started, 1),
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def build_samples(folder):
+    """Write the sample images and samples.json, their true boxes, into a folder."""
+    truth = {}
+    for name, (preset_name, num_objects, size_px, index) in SAMPLES.items():
+        preset = PRESETS[preset_name]
+        shares = tuple(float(count == num_objects) for count in range(num_objects + 1))
+        recipe = replace(preset.recipe, count_shares=shares, size_px=size_px)
+        image, labels = make_sample(recipe, preset.seed_id, "samples", index)
+        (folder / name).write_bytes(encode_jpeg(image))
+        truth[name] = {
+            "preset": preset_name,
+            "class_names": recipe.class_names,
+            "labels": [[round(float(value), 6) for value in row] for row in labels],
+        }
+    (folder / "samples.json").write_text(json.dumps(truth, indent=1) + "\n")
 
 
 @contextmanager
-def _locked(path):
-    """Hold a lock file; a killed process lets go of it by itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
+def _locked(folder):
+    """Keep other processes from building the same folder; a killed process lets go by itself."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def ensure(preset, root=None, force=False, workers=None):
-    """Build a preset where it is absent, changed or outdated; return its folder (a Path).
+@contextmanager
+def _replacing(folder):
+    """Give an empty folder to fill, which takes the place of `folder` once the block is through."""
+    building, old = (folder.with_name(f".{folder.name}.{state}") for state in ("building", "old"))
+    for path in (building, old):
+        if path.exists():  # left over by a killed process
+            shutil.rmtree(path)
+    building.mkdir()
+    yield building
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(building, folder)
+    if old.exists():
+        shutil.rmtree(old)
 
-    preset: "single" or "multi". root: where to put it, by default data/ of the project.
-    force: build it in any case. workers: processes, by default one per core.
-    The folder holds train and val .rec and .idx, manifest.json and contact_sheet.png. It appears
-    when complete: a killed build leaves the old state, and a second process waits for the first.
+
+def ensure(preset, root=None, force=False, workers=None):
+    """Build a preset if it is absent, spoiled or outdated; return its folder, a Path.
+
+    preset: "single" or "multi". root: folder to put it in, by default data/ of the project.
+    force: build it in any case. workers: number of processes, by default one per core.
+    The folder holds train.rec, val.rec, their .idx, manifest.json and contact_sheet.png. It appears
+    when complete: a killed build changes nothing, and a second process waits for the first.
     Raises ValueError for an unknown preset.
     """
     if preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
-    root = Path(root or DATA_ROOT)
-    folder = root / preset
-    with _locked(root / f".{preset}.lock"):
-        reason = "it is asked for" if force else problem(preset, folder)
-        if reason is None:
-            return folder
-        print(f"Building data set {preset} in {folder}: {reason}.", flush=True)
-        started = time.perf_counter()
-        building, old = root / f".{preset}.building", root / f".{preset}.old"
-        for path in (building, old):
-            shutil.rmtree(path, ignore_errors=True)
-        building.mkdir()
-        _build(preset, building, workers)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(building, folder)
-        shutil.rmtree(old, ignore_errors=True)
-        print(f"Built {preset} in {time.perf_counter() - started:.1f} s.", flush=True)
+        raise ValueError(f"preset is {preset!r}: choose one of {', '.join(PRESETS)}")
+    folder = Path(root or DATA_ROOT) / preset
+    if not force and problem(PRESETS[preset], folder) is None:
+        return folder
+    with _locked(folder):
+        reason = "forced" if force else problem(PRESETS[preset], folder)
+        if reason:
+            print(f"Building the data set {preset} in {folder} ({reason})", file=sys.stderr)
+            with _replacing(folder) as building:
+                build(PRESETS[preset], building, workers)
     return folder
 
 
 def main(arguments=None):
-    """Command line: build presets and say how long each took."""
+    """Build what the command line names and print where it is and how long its build took."""
     parser = argparse.ArgumentParser(prog="python -m utils.make_data", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=[*PRESETS, "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"])
     parser.add_argument("--out", type=Path, default=DATA_ROOT, metavar="DIR")
     parser.add_argument("--force", action="store_true", help="build also what is up to date")
-    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, help="number of processes, by default one per core")
     options = parser.parse_args(arguments)
+    if options.what == "samples":
+        with _locked(options.out / "samples"), _replacing(options.out / "samples") as folder:
+            build_samples(folder)
+        print(f"{options.out / 'samples'}: {len(SAMPLES)} images")
+        return
     for name in PRESETS if options.what == "all" else [options.what]:
         folder = ensure(name, options.out, options.force, options.workers)
         manifest = json.loads((folder / "manifest.json").read_text())
-        print(f"{folder}: {manifest['num_images']}, built in {manifest['build_seconds']} s")
+        train, val = manifest["num_images"].values()
+        print(f"{folder}: {train} + {val} images, built in {manifest['build_seconds']} s")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 SUPERSAMPLING = 3  # rays per pixel along each axis
-AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.50, 0.58, 0.35, 28
+AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.60, 0.55, 0.30, 24
 FACING = 0.25  # how much a surface darkens as it turns away from the viewer
 
 PINK, BLUSH, PLUM = (1.00, 0.24, 0.62), (1.00, 0.55, 0.72), (0.50, 0.10, 0.72)
@@ -49,7 +49,7 @@ def _on_surface(part, x, y):
     return (x, y, center_z + radius_z * np.sqrt(inside))
 
 
-def _smile(head, y, half_width, depth, dots=9, radius=0.032):
+def _smile(head, y, half_width, depth, dots=17, radius=0.03):
     """A row of dots on the front of the head, hanging `depth` lower in the middle."""
     return [
         Ellipsoid(
@@ -61,19 +61,22 @@ def _smile(head, y, half_width, depth, dots=9, radius=0.032):
     ]
 
 
+def _unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
 def _eyes(head, x, y, radius, white=False):
     """Two eyes on the front of the head: (white,) pupil and a glint."""
     parts = []
     place = np.array(_on_surface(head, x, y))
-    outward = (place - head.center) / np.square(head.radii)
-    outward /= np.linalg.norm(outward)
+    outward = _unit((place - head.center) / np.square(head.radii))
     if white:
-        parts += _pair(Ellipsoid(tuple(place), (radius, radius, radius), WHITE))
-        place, radius = place + outward * radius * 0.5, radius * 0.68
+        parts += _pair(Ellipsoid(tuple(place), (radius,) * 3, WHITE))
+        outward = _unit(outward + (-0.15, 0, 1.0))  # a little cross-eyed, to look ahead
+        place, radius = place + outward * radius * 0.55, radius * 0.62
     parts += _pair(Ellipsoid(tuple(place), (radius, radius * 1.1, radius), INK))
-    glint = place + radius * (outward * 0.8 + (0.0, 0.5, 0.1))
-    parts += _pair(Ellipsoid(tuple(glint), (radius * 0.3,) * 3, WHITE))
-    return parts
+    glint = place + radius * 0.80 * _unit(outward + (0.0, 0.6, 0.1))
+    return parts + _pair(Ellipsoid(tuple(glint), (radius * 0.34,) * 3, WHITE))
 
 
 def _frill():
@@ -82,7 +85,7 @@ def _frill():
     parts = [
         head,
         Ellipsoid((0, -0.32, 0), (0.42, 0.50, 0.38), PINK),
-        Ellipsoid((0, -0.34, 0.11), (0.31, 0.38, 0.31), CREAM),
+        Ellipsoid((0, -0.34, 0.11), (0.34, 0.41, 0.32), CREAM),
         Ellipsoid((0, -0.48, -0.48), (0.16, 0.22, 0.44), PINK, (20, 0, 0)),
         Ellipsoid((0, -0.34, -0.72), (0.07, 0.30, 0.28), PLUM, (20, 0, 0)),
         Ellipsoid((0, 0.90, -0.06), (0.07, 0.20, 0.26), PLUM),
@@ -140,14 +143,14 @@ def _zest():
 MASCOTS = {"frill": tuple(_frill()), "sprig": tuple(_sprig()), "zest": tuple(_zest())}
 
 
-def random_rotation(random_generator):
-    """A rotation matrix (3, 3), uniform over all orientations (a normalised Gaussian quaternion)."""
-    return Rotation.from_quat(random_generator.normal(size=4)).as_matrix()
+def random_rotation(rng):
+    """A rotation matrix (3, 3), uniform over all orientations: a normalised Gaussian quaternion."""
+    return Rotation.from_quat(rng.normal(size=4)).as_matrix()
 
 
-def random_light(random_generator):
+def random_light(rng):
     """A unit vector (3,) towards the light, uniform over the cap around the viewer (z >= 0.3)."""
-    z, turn = random_generator.uniform(0.3, 1.0), random_generator.uniform(0, 2 * np.pi)
+    z, turn = rng.uniform(0.3, 1.0), rng.uniform(0, 2 * np.pi)
     flat = np.sqrt(1 - z * z)
     return np.array([flat * np.cos(turn), flat * np.sin(turn), z])
 
@@ -202,8 +205,7 @@ def _shade(parts, local, normals, hit, light):
         if part.stripe is not None:
             phase = np.sin(np.pi * (part.stripe_count * local[:, 2] + 0.5))
             colours[(hit == index) & (phase < -0.1)] = part.stripe
-    halfway = light + [0, 0, 1]
-    halfway = halfway / np.linalg.norm(halfway)
+    halfway = _unit(light + [0, 0, 1])
     lambert = np.maximum(normals @ light, 0)[:, None]
     glossy = np.maximum(normals @ halfway, 0)[:, None] ** SHININESS
     facing = 1 - FACING * (1 - normals[:, 2:])

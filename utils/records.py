@@ -76,11 +76,14 @@ def pack_sample(image, labels, key):
     if not len(rows):
         rows = np.full((1, OBJECT_WIDTH), -1, np.float32)
     label = np.concatenate([[HEADER_WIDTH, OBJECT_WIDTH], rows.ravel()]).astype(np.float32)
+    return mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), encode_jpeg(image))
+
+
+def encode_jpeg(image):
+    """Encode an image (H, W, 3) uint8 RGB as JPEG bytes of quality JPEG_QUALITY."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not encoded:
-        raise RecordError(f"record {key}: the image {image.shape} cannot be encoded as JPEG")
-    return mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), jpeg.tobytes())
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return jpeg.tobytes()
 
 
 def unpack_sample(payload, path, key, num_classes):
@@ -120,10 +123,13 @@ def _label_rows(label, where):
 
 
 def decode_jpeg(jpeg, where):
-    """Decode JPEG bytes to (H, W, 3) uint8 RGB; raise RecordError where OpenCV would fill in grey."""
+    """Decode JPEG bytes to (H, W, 3) uint8 RGB; raise RecordError for a truncated or broken one.
+
+    OpenCV fills what is missing with grey and goes on, hence the search for the end marker.
+    """
     if not jpeg.startswith(JPEG_START):
         raise RecordError(f"{where}: no JPEG image behind the label; pack a JPEG file")
-    if JPEG_END not in jpeg[-16:]:  # im2rec may pad the last bytes
+    if not jpeg.rstrip(b"\0").endswith(JPEG_END):  # some writers pad with zeros
         raise RecordError(f"{where}: truncated JPEG (no end marker); pack the image again")
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
@@ -165,7 +171,12 @@ def read_records(rec_path, num_classes):
     for path in (rec_path, idx_path):
         if not path.is_file():
             raise RecordError(f"{path}: no such file; a record file is a pair of .rec and .idx")
-    reader = mx.recordio.MXIndexedRecordIO(str(idx_path), str(rec_path), "r")
+    try:
+        reader = mx.recordio.MXIndexedRecordIO(str(idx_path), str(rec_path), "r")
+    except (ValueError, IndexError) as error:
+        raise RecordError(f"{idx_path}: not lines of `key<TAB>offset`; write both again") from error
+    if not reader.keys:
+        raise RecordError(f"{idx_path}: holds no records; write both again")
     try:
         for key in reader.keys:
             try:
