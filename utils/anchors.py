@@ -2,9 +2,9 @@
 
 import math
 
-from mxnet import nd
-
 from utils.boxes import box_iou, center_to_corner
+
+from mxnet import nd
 
 
 def anchor_shapes(sizes, ratios):

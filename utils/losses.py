@@ -4,9 +4,9 @@ Each returns one value an image, already divided by the positives of the whole b
 the loss, and the optimiser steps with `trainer.step(1)`. Anchors with a target of -1 do not count.
 """
 
-from mxnet.gluon.loss import Loss
-
 from utils.targets import BACKGROUND
+
+from mxnet.gluon.loss import Loss
 
 # A probability closer to 1 than this counts as this close: powers of 0 have no gradient.
 SMALLEST_ERROR = 1e-12

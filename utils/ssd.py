@@ -1,9 +1,9 @@
 """ToySSD: a small single-shot detector with five scales (after Liu et al., SSD, 2016)."""
 
+from utils.anchors import anchor_shapes
+
 from mxnet import init, runtime
 from mxnet.gluon import nn
-
-from utils.anchors import anchor_shapes
 
 # Two sizes a scale. The first ones run from 0.2 to 0.88 in equal steps of 0.17; the second is the
 # geometric mean of the first and its successor, so that neighbouring scales overlap.

@@ -3,9 +3,9 @@
 `assign_targets` builds them from scratch; `multibox_target` has MXNet's operator do it.
 """
 
-from mxnet import autograd, nd
-
 from utils.boxes import VARIANCES, box_iou, encode_offsets
+
+from mxnet import autograd, nd
 
 # An anchor learns an object when their IoU is above this (Liu et al., SSD, section 2.2).
 MATCH_THRESHOLD = 0.5
@@ -24,7 +24,9 @@ def match_anchors(anchors, boxes, threshold=MATCH_THRESHOLD):
     Returns (A,) row numbers of boxes, -1 for background.
     """
     iou = box_iou(anchors, boxes)  # (A, M)
-    matches = nd.where(iou.max(axis=1) > threshold, iou.argmax(axis=1), -nd.ones_like(anchors[:, 0]))
+    matches = nd.where(
+        iou.max(axis=1) > threshold, iou.argmax(axis=1), -nd.ones_like(anchors[:, 0])
+    )
     for _ in range(len(boxes)):
         anchor, obj = divmod(int(iou.reshape(-1).argmax(axis=0).asscalar()), len(boxes))
         if iou[anchor, obj].asscalar() <= FORCED_MATCH_THRESHOLD:
@@ -63,7 +65,9 @@ def assign_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANC
     cls_targets (N, A) class_id + 1, or 0 for background. Same as `nd.contrib.MultiBoxTarget`.
     """
     images = [assign_image_targets(anchors[0], image, threshold, variances) for image in labels]
-    box_targets, box_masks, cls_targets = (nd.stack(*column) for column in zip(*images, strict=True))
+    box_targets, box_masks, cls_targets = (
+        nd.stack(*column) for column in zip(*images, strict=True)
+    )
     return box_targets.flatten(), box_masks.flatten(), cls_targets
 
 

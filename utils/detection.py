@@ -1,0 +1,108 @@
+"""From the network's predictions to objects: decoding, non-maximum suppression, `detect`.
+
+`decode_detections` does it from scratch; `multibox_detection` has MXNet's operator do it.
+Detections of one image are rows `[class_id, score, xmin, ymin, xmax, ymax]`, best score first.
+"""
+
+from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
+from utils.data import normalize, resize
+
+import numpy as np
+from mxnet import nd
+
+# The evaluation protocol of Liu et al., SSD, section 3.1 and their released code: scores from 0.01,
+# the best 400 of them suppressed within their class at an IoU of 0.45, and 200 an image kept.
+SCORE_THRESHOLD = 0.01
+NMS_CANDIDATES = 400
+NMS_THRESHOLD = 0.45
+MAX_DETECTIONS = 200
+# A detection is shown to a person from this score on.
+DISPLAY_THRESHOLD = 0.5
+
+
+def preprocess(image, size, ctx=None):
+    """Return one image as a batch for the network.
+
+    image: (H, W, 3) uint8 RGB of any size. Returns (1, 3, size, size) float32 on ctx.
+    """
+    resized, _ = resize(image, None, size)
+    return normalize(nd.array(resized[np.newaxis], ctx=ctx, dtype=np.uint8))
+
+
+def non_maximum_suppression(boxes, nms_threshold=NMS_THRESHOLD):
+    """Return which boxes stay when each suppresses the worse ones that overlap it.
+
+    boxes: (D, 4) corner form, best score first.
+    Returns the row numbers that stay, a list in rising order. A box goes when its IoU with a
+    better one that stays is nms_threshold or more.
+    """
+    overlaps = (box_iou(boxes, boxes) >= nms_threshold).asnumpy().astype(bool)
+    suppressed = np.zeros(len(boxes), dtype=bool)
+    keep = []
+    for row in range(len(boxes)):
+        if not suppressed[row]:
+            keep.append(row)
+            suppressed |= overlaps[row]
+    return keep
+
+
+def decode_detections(
+    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
+):
+    """Return the objects that the network sees in one image, computed from scratch.
+
+    Every anchor stands for its most probable class, background apart; boxes of one class suppress
+    each other.
+    anchors: (A, 4) corner form; cls_preds: (A, C + 1) logits; box_preds: (4 * A,) offsets.
+    Returns detections (D, 6), clipped to the image. Same as `nd.contrib.MultiBoxDetection`.
+    """
+    probabilities = nd.softmax(cls_preds, axis=-1)[:, 1:]  # (A, C): background is column 0
+    scores = probabilities.max(axis=1)
+    boxes = clip_boxes(decode_offsets(box_preds.reshape((-1, 4)), anchors, VARIANCES))
+    rows = nd.concat(
+        probabilities.argmax(axis=1).expand_dims(1), scores.expand_dims(1), boxes, dim=1
+    )
+    order = scores.argsort(is_ascend=False)[:NMS_CANDIDATES]
+    rows = rows.take(order)[: int((scores >= score_threshold).sum().asscalar())]
+    keep = []
+    for class_id in np.unique(rows[:, 0].asnumpy()):
+        members = np.flatnonzero(rows[:, 0].asnumpy() == class_id)
+        kept = non_maximum_suppression(rows.take(nd.array(members))[:, 2:], nms_threshold)
+        keep.extend(members[kept])
+    return rows.asnumpy()[sorted(keep)][:MAX_DETECTIONS]
+
+
+def multibox_detection(
+    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
+):
+    """Return the objects that the network sees in a batch of images, by MXNet's operator.
+
+    anchors: (1, A, 4) corner form; cls_preds: (N, A, C + 1) logits; box_preds: (N, 4 * A).
+    Returns a list of N detections (D, 6) NumPy arrays, clipped to the image.
+    """
+    probabilities = nd.softmax(cls_preds, axis=-1).transpose((0, 2, 1))  # (N, C + 1, A)
+    rows = nd.contrib.MultiBoxDetection(
+        probabilities,
+        box_preds,
+        anchors,
+        threshold=score_threshold,
+        nms_threshold=nms_threshold,
+        nms_topk=NMS_CANDIDATES,
+        variances=VARIANCES,
+    )
+    # Suppressed rows keep their score and box; only their class id becomes -1.
+    return [image[image[:, 0] >= 0][:MAX_DETECTIONS] for image in rows.asnumpy()]
+
+
+def detect(image, net, size=256, score_threshold=DISPLAY_THRESHOLD):
+    """Return the objects in one image.
+
+    image: (H, W, 3) uint8 RGB of any size; net: a detector such as `ssd.ToySSD`; size: the side
+    in pixels at which the network sees the image.
+    Returns detections (D, 6), rows `[class_id, score, xmin, ymin, xmax, ymax]` with the boxes in
+    pixels of the image, best score first.
+    """
+    ctx = next(iter(net.collect_params().values())).list_ctx()[0]
+    detections = multibox_detection(*net(preprocess(image, size, ctx)), score_threshold)[0]
+    height, width = image.shape[:2]
+    return detections * np.array((1, 1, width, height, width, height), dtype=np.float32)

@@ -1,0 +1,216 @@
+"""The training loop of every lesson: schedule, guard, progress, checkpoints, resume."""
+
+import functools
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from utils.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    optimizer_states,
+    restore_optimizer_states,
+    save_checkpoint,
+)
+from utils.context import SEED, seed_everything
+from utils.data import normalize, training_loader
+from utils.losses import FocalLoss, SmoothL1Loss
+from utils.metrics import box_mae, class_accuracy
+from utils.targets import multibox_target
+
+import numpy as np
+from mxnet import autograd, gluon
+from tqdm.auto import tqdm
+
+BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. The defaults are the course's recipe.
+
+    image_sizes: side of the images in pixels, one entry an epoch; small images first cost little.
+    learning_rate: peak of the one-cycle schedule; warmup: share of the steps before the peak.
+    clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
+    """
+
+    image_sizes: tuple = (128,) * 4 + (256,) * 2
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup: float = 0.3
+    weight_decay: float = 0.0
+    clip_norm: float = 10.0
+    box_weight: float = 1.0
+    seed: int = SEED
+
+
+def one_cycle(step, num_steps, peak, warmup):
+    """Return the learning rate of a step: a cosine up to the peak, then a cosine down to near 0.
+
+    step: 0 .. num_steps - 1; peak: greatest learning rate; warmup: share of the steps before it.
+    After Smith and Topin, Super-Convergence, 2018.
+    """
+    position = (step + 1) / num_steps
+    if position < warmup:
+        start, end, progress = peak / 25, peak, position / warmup
+    else:
+        start, end, progress = peak, peak / 1000, (position - warmup) / (1 - warmup)
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def guard_finite(cls_loss, box_loss, epoch):
+    """Stop a run whose loss is no longer a number.
+
+    Raises FloatingPointError, which names the usual causes.
+    """
+    if not math.isfinite(cls_loss + box_loss):
+        raise FloatingPointError(
+            f"epoch {epoch + 1}: the class loss is {cls_loss}, the box loss {box_loss}. Usual "
+            "causes: learning_rate too high (try a tenth), warmup too short, clip_norm too large, "
+            "or wrong labels (records.check_labels tells)"
+        )
+
+
+class TrainingRun:
+    """A network, the data it learns from and how far it has come.
+
+    net: a detector such as `ssd.ToySSD`, initialised; dataset: a `data.DetectionDataset`;
+    config: a TrainingConfig; cls_loss(cls_preds, cls_targets) and box_loss(box_preds, box_targets,
+    box_masks): losses as in `utils.losses`.
+    history: one dict an epoch with its losses, the two anchor metrics and the speed.
+    """
+
+    def __init__(self, net, dataset, config, cls_loss=None, box_loss=None):
+        self.net = net
+        self.dataset = dataset
+        self.config = config
+        self.cls_loss = cls_loss or FocalLoss()
+        self.box_loss = box_loss or SmoothL1Loss()
+        self.cls_loss.hybridize()
+        self.box_loss.hybridize()
+        self.batch_size = min(config.batch_size, len(dataset))
+        self.steps_per_epoch = len(dataset) // self.batch_size
+        self.history = []
+        self.ctx = next(iter(net.collect_params().values())).list_ctx()[0]
+        self.trainer = self.make_trainer(steps_done=0)
+
+    def make_trainer(self, steps_done):
+        """Return the optimiser, Adam, after as many steps."""
+        options = {"wd": self.config.weight_decay, "begin_num_update": steps_done}
+        return gluon.Trainer(self.net.collect_params(), "adam", options, kvstore=None)
+
+    def step(self, images, labels, learning_rate):
+        """Learn from one batch; return its class and box loss (NDArrays) and its two metrics.
+
+        images: (N, H, W, 3) uint8; labels: (N, M, 5).
+        """
+        with autograd.record():
+            anchors, cls_preds, box_preds = self.net(normalize(images))
+            box_targets, box_masks, cls_targets = multibox_target(anchors, labels)
+            cls_loss = self.cls_loss(cls_preds, cls_targets).sum()
+            box_loss = self.box_loss(box_preds, box_targets, box_masks).sum()
+            loss = cls_loss + self.config.box_weight * box_loss
+        loss.backward()
+        parameters = self.net.collect_params().values()
+        gradients = [parameter.grad() for parameter in parameters if parameter.grad_req != "null"]
+        gluon.utils.clip_global_norm(gradients, self.config.clip_norm, check_isfinite=False)
+        self.trainer.set_learning_rate(learning_rate)
+        self.trainer.step(1)  # the losses are already divided by the positives
+        accuracy = class_accuracy(cls_preds, cls_targets)
+        return cls_loss, box_loss, accuracy, box_mae(box_preds, box_targets, box_masks)
+
+    def run_epoch(self, report):
+        """Go through the data once; return the epoch's line of the history.
+
+        report: called after every step with the number of images and the class and box loss.
+        Raises FloatingPointError when a loss is not a number.
+        """
+        epoch = len(self.history)
+        seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
+        size = self.config.image_sizes[epoch]
+        batches = training_loader(self.dataset, self.batch_size, size)
+        num_steps = self.steps_per_epoch * len(self.config.image_sizes)
+        totals, started = np.zeros(4), time.perf_counter()
+        for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
+            rate = one_cycle(step, num_steps, self.config.learning_rate, self.config.warmup)
+            values = self.step(images.as_in_context(self.ctx), labels.as_in_context(self.ctx), rate)
+            values = [float(value.asscalar()) for value in values[:2]] + list(values[2:])
+            guard_finite(*values[:2], epoch)
+            totals += values
+            report(len(images), *values[:2])
+        seconds = time.perf_counter() - started
+        cls_loss, box_loss, accuracy, mae = (totals / self.steps_per_epoch).tolist()
+        return {
+            "epoch": epoch + 1,
+            "image_size": size,
+            "seconds": seconds,
+            "images_per_second": self.steps_per_epoch * self.batch_size / seconds,
+            "cls_loss": cls_loss,
+            "box_loss": box_loss,
+            "class_accuracy": accuracy,
+            "box_mae": mae,
+        }
+
+    def save(self, path):
+        """Write a checkpoint from which `resume` goes on."""
+        metadata = self.identity() | {"history": self.history}
+        save_checkpoint(path, self.net, metadata, optimizer_states(self.trainer))
+
+    def resume(self, path):
+        """Go back to where a checkpoint was written.
+
+        Raises CheckpointError where its classes or configuration are not those of this run.
+        """
+        checkpoint = load_checkpoint(path)
+        for field, value in self.identity().items():
+            found = checkpoint.metadata.get(field)
+            if found != value:
+                raise CheckpointError(
+                    f"{path}: {field} is {found}, but this run has {value}; go on with the same "
+                    "one, or remove the file to train from scratch"
+                )
+        self.net.load_dict(checkpoint.parameters, ctx=self.ctx)
+        self.history = checkpoint.metadata["history"]
+        self.trainer = self.make_trainer(len(self.history) * self.steps_per_epoch)
+        restore_optimizer_states(self.trainer, checkpoint.optimizer_states, self.ctx)
+
+    def identity(self):
+        """Return what a checkpoint must share with this run, as JSON would give it back."""
+        return {
+            "class_names": list(self.dataset.class_names),
+            "config": json.loads(json.dumps(asdict(self.config))),
+        }
+
+
+def train(net, dataset, config, evaluate=None, checkpoint=None):
+    """Train a detector to the end of its configuration; return the history.
+
+    evaluate: called after every epoch, returns a dict of held-out scores for the history.
+    checkpoint: path of a file that is written after every epoch. Where it exists, training goes on
+    from it, and ends with the same weights as a run that was never stopped.
+    The remaining time counts pixels, since a large image costs more than a small one.
+    """
+    run = TrainingRun(net, dataset, config)
+    if checkpoint is not None and Path(checkpoint).exists():
+        run.resume(checkpoint)
+    epoch_pixels = [run.steps_per_epoch * run.batch_size * size**2 for size in config.image_sizes]
+    with tqdm(total=sum(epoch_pixels), bar_format=BAR_FORMAT) as bar:
+        bar.update(sum(epoch_pixels[: len(run.history)]))
+        for size in config.image_sizes[len(run.history) :]:
+            line = run.run_epoch(functools.partial(report_step, bar, len(run.history) + 1, size))
+            if evaluate is not None:
+                line |= evaluate()
+            run.history.append(line)
+            if checkpoint is not None:
+                run.save(checkpoint)
+    return run.history
+
+
+def report_step(bar, epoch, size, num_images, cls_loss, box_loss):
+    """Move the progress bar on by one batch."""
+    bar.set_postfix_str(
+        f"epoch {epoch}, {size} px, class loss {cls_loss:.3f}, box loss {box_loss:.3f}", False
+    )
+    bar.update(num_images * size**2)
