@@ -60,12 +60,12 @@ PRESETS = {
 
 # File name: preset, number of objects, (width, height), index, which is part of the seed.
 SAMPLES = {
-    "single_one.jpg": ("single", 1, (480, 320), 0),
-    "single_portrait.jpg": ("single", 1, (320, 400), 1),
-    "single_three.jpg": ("single", 3, (512, 384), 2),
-    "single_none.jpg": ("single", 0, (400, 300), 3),
-    "multi_three.jpg": ("multi", 3, (480, 360), 4),
-    "multi_four.jpg": ("multi", 4, (512, 384), 5),
+    "single_one.jpg": ("single", 1, (480, 320), 12),
+    "single_portrait.jpg": ("single", 1, (320, 400), 302),
+    "single_three.jpg": ("single", 3, (512, 384), 105),
+    "single_none.jpg": ("single", 0, (400, 300), 218),
+    "multi_three.jpg": ("multi", 3, (480, 360), 408),
+    "multi_four.jpg": ("multi", 4, (512, 384), 501),
 }
 
 
@@ -119,21 +119,13 @@ def problem(preset, folder):
     return None
 
 
-def save_contact_sheet(path, samples, class_names, columns=6):
-    """Save a PNG of samples (image, labels) with their boxes."""
-    colours = ((255, 255, 255), (255, 225, 0), (0, 255, 255))
-    tiles = []
-    for image, labels in samples:
-        height, width = image.shape[:2]
-        tile = image.copy()
-        for class_id, *box in labels:
-            left, top, right, bottom = (int(round(v)) for v in box * np.array([width, height] * 2))
-            colour = colours[int(class_id)]
-            cv2.rectangle(tile, (left, top), (right - 1, bottom - 1), colour, 1)
-            cv2.putText(tile, class_names[int(class_id)], (left, max(top - 3, 10)), 0, 0.4, colour)
-        tiles.append(tile)
-    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+def save_contact_sheet(path, rec_path, class_names):
+    """Save a PNG of a record file's first CONTACT_SHEET_SAMPLES images with their boxes."""
+    from utils.plotting import image_grid, to_png  # the processes that draw start without it
+
+    records = islice(read_records(rec_path, len(class_names)), CONTACT_SHEET_SAMPLES)
+    _, images, labels = zip(*records)
+    path.write_bytes(to_png(image_grid(images, labels, class_names, columns=6)))
 
 
 def build(preset, folder, workers=None):
@@ -148,9 +140,7 @@ def build(preset, folder, workers=None):
         for split in preset.num_images:
             write_records(folder / split, make_split(preset, split, pool))
     class_names = preset.recipe.class_names
-    records = read_records(folder / "train.rec", len(class_names))
-    first = [(image, labels) for _, image, labels in islice(records, CONTACT_SHEET_SAMPLES)]
-    save_contact_sheet(folder / "contact_sheet.png", first, class_names)
+    save_contact_sheet(folder / "contact_sheet.png", folder / "train.rec", class_names)
     files = sorted(path for path in folder.iterdir() if path.suffix in (".rec", ".idx"))
     manifest = {
         "class_names": class_names,

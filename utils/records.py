@@ -110,9 +110,10 @@ def _label_rows(label, where):
         widths = (0, 0)
     header_width, object_width = int(widths[0]), int(widths[1])
     if header_width < HEADER_WIDTH or object_width < OBJECT_WIDTH:
+        shown = ", ".join(f"{value:g}" for value in label[:HEADER_WIDTH])
         raise RecordError(
-            f"{where}: label header is {np.round(label[:HEADER_WIDTH], 3).tolist()}; detection "
-            f"records begin with [2, 5]: pack them with pack_sample or im2rec --pack-label"
+            f"{where}: label header is [{shown}]; detection records begin with [2, 5]: pack them "
+            "with pack_sample or im2rec --pack-label"
         )
     if len(label) < header_width or (len(label) - header_width) % object_width:
         raise RecordError(
