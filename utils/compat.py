@@ -117,7 +117,8 @@ def core_count():
 
     The cores of the processors in the affinity mask, at most the CPU quota of the control group.
     """
-    processors = os.sched_getaffinity(0)
+    linux = hasattr(os, "sched_getaffinity")  # elsewhere the doctor has to run, not MXNet
+    processors = os.sched_getaffinity(0) if linux else range(os.cpu_count() or 1)
     cores = {_siblings(processor) for processor in processors}
     return max(1, int(min(len(cores), _cpu_quota())))
 

@@ -1,0 +1,61 @@
+# Single Shot: every target sets up what it needs first; `make` alone lists the targets.
+# VARIANT=gpu takes MXNet's GPU build, VARIANT=cpu goes back; else the environment stays as it is.
+# PYTHONS="3.12 3.13" limits the matrix.
+# SINGLE_SHOT_PROFILE=smoke|class|full says how long the lessons may take (class: minutes).
+
+python := .venv/bin/python
+unexport PYTHONHOME PYTHONPATH
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lab data train pretrained bench check sync matrix lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv with the locked packages, unless it is up to date
+	@tools/setup $(VARIANT)
+
+run: data ## execute every lesson; pages and index.html under build/lessons/
+	$(python) tools/run_lessons.py
+
+test: export SINGLE_SHOT_PROFILE = class
+test: data ## unit tests, then every lesson against its stored outputs
+	$(python) -m pytest tests
+	$(python) -m pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg \
+		--nbval-kernel-name python3 --nbval-cell-timeout 600 --timeout 900 notebooks
+
+lab: setup ## open JupyterLab on the lessons
+	$(python) -m jupyter lab --notebook-dir=. notebooks
+
+data: setup ## build the data sets under data/, unless they are there
+	$(python) -m utils.make_data
+
+train: data ## train the detector and score it on held-out images
+	$(python) -m utils.train_toy
+
+pretrained: data ## reproduce the checkpoint in data/pretrained/
+	$(python) -m utils.train_toy
+
+bench: data ## time to a given precision, and steps beside PyTorch (which it installs)
+	.venv/bin/uv pip install --quiet --python $(python) torch==2.13.0
+	$(python) benchmarks/time_to_ap.py
+	$(python) benchmarks/step.py
+
+check: setup ## format and lint, lessons included; changes nothing
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+
+sync: setup ## write the library's code into the lessons that show it
+	$(python) tools/sync.py
+
+matrix: ## unit tests and lessons (smoke) under every supported Python installed here
+	@tools/matrix $(PYTHONS)
+
+lock: setup ## resolve pyproject.toml into the locks and conda environments (UPGRADE=1: newest)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(python) tools/lock.py $(if $(UPGRADE),--upgrade)
+
+clean: ## remove .venv, downloads, built data and build/
+	rm -rf .venv .cache build data/single data/multi *.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
