@@ -6,7 +6,9 @@ and return one. They draw from the global random states, which `context.seed_eve
 """
 
 import functools
+import json
 
+from utils.make_data import ensure
 from utils.records import read_records
 
 import cv2
@@ -46,6 +48,16 @@ def open_records(rec_path, class_names):
         (image, labels) for _, image, labels in read_records(rec_path, num_classes=len(class_names))
     ]
     return DetectionDataset(samples, class_names)
+
+
+def open_preset(preset, split):
+    """Return a split, `train` or `val`, of an embedded data set, which is built where it is absent.
+
+    preset: `single` or `multi`, see `make_data`.
+    """
+    folder = ensure(preset)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return open_records(folder / f"{split}.rec", manifest["class_names"])
 
 
 def to_pixels(labels, width, height):

@@ -4,8 +4,13 @@
 Detections of one image are rows `[class_id, score, xmin, ymin, xmax, ymax]`, best score first.
 """
 
+from dataclasses import dataclass
+
 from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
-from utils.data import normalize, resize
+from utils.checkpoint import load_checkpoint
+from utils.data import evaluation_loader, normalize, resize
+from utils.metrics import evaluate_coco
+from utils.ssd import toy_ssd
 
 import numpy as np
 from mxnet import nd
@@ -18,6 +23,36 @@ NMS_THRESHOLD = 0.45
 MAX_DETECTIONS = 200
 # A detection is shown to a person from this score on.
 DISPLAY_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A network with what one must know to use it.
+
+    net: a gluon Block such as `ssd.ToySSD`; class_names: by class id; image_size: the side in
+    pixels of the images that it was trained on.
+    """
+
+    net: object
+    class_names: tuple
+    image_size: int
+
+    @property
+    def ctx(self):
+        """The device that holds the weights."""
+        return next(iter(self.net.collect_params().values())).list_ctx()[0]
+
+
+def load_detector(path, ctx=None):
+    """Return the Detector in a checkpoint.
+
+    Raises checkpoint.CheckpointError, which names the file and the fix.
+    """
+    checkpoint = load_checkpoint(path)
+    class_names = tuple(checkpoint.metadata["class_names"])
+    net = toy_ssd(len(class_names), ctx)
+    net.load_dict(checkpoint.parameters, ctx=ctx)
+    return Detector(net, class_names, checkpoint.metadata["image_size"])
 
 
 def preprocess(image, size, ctx=None):
@@ -94,15 +129,32 @@ def multibox_detection(
     return [image[image[:, 0] >= 0][:MAX_DETECTIONS] for image in rows.asnumpy()]
 
 
-def detect(image, net, size=256, score_threshold=DISPLAY_THRESHOLD):
+def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
     """Return the objects in one image.
 
-    image: (H, W, 3) uint8 RGB of any size; net: a detector such as `ssd.ToySSD`; size: the side
-    in pixels at which the network sees the image.
+    image: (H, W, 3) uint8 RGB of any size; detector: a Detector.
     Returns detections (D, 6), rows `[class_id, score, xmin, ymin, xmax, ymax]` with the boxes in
     pixels of the image, best score first.
     """
-    ctx = next(iter(net.collect_params().values())).list_ctx()[0]
-    detections = multibox_detection(*net(preprocess(image, size, ctx)), score_threshold)[0]
+    x = preprocess(image, detector.image_size, detector.ctx)
+    rows = multibox_detection(*detector.net(x), score_threshold)[0]
     height, width = image.shape[:2]
-    return detections * np.array((1, 1, width, height, width, height), dtype=np.float32)
+    return rows * np.array((1, 1, width, height, width, height), dtype=np.float32)
+
+
+def detect_dataset(detector, dataset, batch_size=40):
+    """Return the detections of every sample of a data set.
+
+    Returns a list of arrays (D, 6), boxes in fractions of the image.
+    """
+    detections = []
+    for images, _ in evaluation_loader(dataset, batch_size, detector.image_size):
+        predictions = detector.net(normalize(images.as_in_context(detector.ctx)))
+        detections.extend(multibox_detection(*predictions))
+    return detections
+
+
+def evaluate_detector(detector, dataset):
+    """Return COCO's average precision of a detector on a data set (`metrics.evaluate_coco`)."""
+    labels = [labels for _, labels in dataset]
+    return evaluate_coco(detect_dataset(detector, dataset), labels, dataset.class_names)

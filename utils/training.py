@@ -155,7 +155,10 @@ class TrainingRun:
 
     def save(self, path):
         """Write a checkpoint from which `resume` goes on."""
-        metadata = self.identity() | {"history": self.history}
+        metadata = self.identity() | {
+            "image_size": self.config.image_sizes[-1],
+            "history": self.history,
+        }
         save_checkpoint(path, self.net, metadata, optimizer_states(self.trainer))
 
     def resume(self, path):

@@ -1,0 +1,84 @@
+"""Train ToySSD on an embedded data set: `python -m utils.train_toy --help`.
+
+Writes the detector, and beside it a card: JSON with the scores on held-out images, and what it
+takes to get them again.
+"""
+
+import argparse
+import json
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+from utils.checkpoint import replace_atomically, save_checkpoint
+from utils.compat import core_count
+from utils.context import SEED, best_context, seed_everything
+from utils.data import open_preset
+from utils.detection import Detector, evaluate_detector
+from utils.make_data import PRESETS, ensure
+from utils.ssd import toy_ssd
+from utils.training import TrainingConfig, train
+
+import mxnet as mx
+
+TRAINED = Path(__file__).resolve().parents[1] / "build" / "trained"
+
+
+def save_detector(path, detector, card):
+    """Write a detector's checkpoint without the optimiser's state, and its card beside it."""
+    metadata = {"class_names": detector.class_names, "image_size": detector.image_size}
+    save_checkpoint(path, detector.net, metadata)
+    text = json.dumps(card, indent=1) + "\n"
+    replace_atomically(path.with_suffix(".json"), lambda file: Path(file).write_text(text))
+
+
+def make_card(preset, config, history, result):
+    """Return what a reader should know of a trained detector, as a dict for JSON."""
+    manifest = json.loads((ensure(preset) / "manifest.json").read_text())
+    return {
+        "command": f"python -m utils.train_toy --preset {preset} --seed {config.seed}",
+        "class_names": manifest["class_names"],
+        "image_size": config.image_sizes[-1],
+        "epochs": len(config.image_sizes),
+        "seed": config.seed,
+        "data_sha256": manifest["sha256"],
+        "train_seconds": round(sum(line["seconds"] for line in history), 1),
+        "ap": round(result.ap, 4),
+        "ap50": round(result.ap50, 4),
+        "ap75": round(result.ap75, 4),
+        "machine": f"{core_count()} cores, {platform.machine()}, MXNet {mx.__version__}",
+    }
+
+
+def parse_arguments(arguments=None):
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m utils.train_toy", description=__doc__)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="single")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--out", type=Path, default=TRAINED, metavar="DIR")
+    parser.add_argument("--restart", action="store_true", help="forget a run that was stopped")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Train, score on held-out images, write the detector and its card, print both."""
+    options = parse_arguments(arguments)
+    config = replace(TrainingConfig(), seed=options.seed)
+    dataset, held_out = (open_preset(options.preset, split) for split in ("train", "val"))
+    seed_everything(config.seed)
+    net = toy_ssd(len(dataset.class_names), best_context())
+    running = options.out / f"{options.preset}.{config.seed}.running"
+    if options.restart:
+        running.unlink(missing_ok=True)
+    history = train(net, dataset, config, checkpoint=running)
+    detector = Detector(net, dataset.class_names, config.image_sizes[-1])
+    result = evaluate_detector(detector, held_out)
+    card = make_card(options.preset, config, history, result)
+    save_detector(options.out / f"toy_ssd_{options.preset}.params", detector, card)
+    running.unlink()
+    print(result)
+    print(json.dumps(card, indent=1))
+
+
+if __name__ == "__main__":
+    main()
