@@ -7,7 +7,6 @@ index.html go to the output folder. Exit status 1 if a lesson fails.
 """
 
 import argparse
-import asyncio
 import html
 import json
 import os
@@ -21,7 +20,7 @@ from utils.context import run_profile
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,19 +117,22 @@ def run_lesson(path, time_limit, on_cell):
         current += 1
         on_cell(current, total)
 
+    deadline = time.monotonic() + time_limit
     client = NotebookClient(
         notebook,
-        timeout=None,
+        timeout_func=lambda cell: max(0.1, deadline - time.monotonic()),
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        shutdown_kernel="immediate",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_execute=cell_begins,
     )
     try:
-        asyncio.run(asyncio.wait_for(client.async_execute(), time_limit))
+        client.execute()
     except CellExecutionError as error:
         return notebook, f"code cell {current}: {error.ename}: {error.evalue}"
-    except asyncio.TimeoutError:
+    except CellTimeoutError:
         return notebook, f"code cell {current}: the time limit of {time_limit:g} s was reached"
     except RuntimeError as error:  # the kernel died, or did not start
         return notebook, f"code cell {current}: {error}"

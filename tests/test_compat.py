@@ -1,0 +1,174 @@
+"""utils.compat: NumPy's names, the number of threads, the CUDA libraries."""
+
+import ast
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import utils  # noqa: F401  before NumPy's users
+from utils import compat
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_python(code, **environment):
+    """Run code in a fresh interpreter with the given variables; return what it prints."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return child.stdout.strip()
+
+
+def test_missing_names_are_put_back():
+    names = ("all", "any", "prod", "round", "isin", "trapezoid", "inf", "nan", "sort")
+    numpy = types.SimpleNamespace(**{name: getattr(np, name, name) for name in names})
+    restored = compat.restore_numpy_names(numpy)
+    assert len(restored) == len(set(restored)) == 23
+    assert numpy.bool is bool and numpy.float is float and numpy.int is int
+    assert numpy.product is np.prod and numpy.in1d is np.isin and numpy.alltrue is np.all
+    assert numpy.Inf == numpy.PINF == -numpy.NINF == float("inf") and np.isnan(numpy.NaN)
+    assert np.signbit(numpy.NZERO) and not np.signbit(numpy.PZERO)
+    np.testing.assert_array_equal(numpy.msort(np.array([[3, 1], [2, 5]])), [[2, 1], [3, 5]])
+    with pytest.raises(NotImplementedError, match="numpy.pmt"):
+        numpy.pmt(0.1, 2, 3)
+
+
+def test_nothing_is_touched_where_nothing_is_missing():
+    assert compat.restore_numpy_names(np) == []  # importing utils has mended this one already
+    names = (*compat.RENAMED, *compat.VALUES, *compat.WITHDRAWN, "msort")
+    numpy = types.SimpleNamespace(**{name: object() for name in names})
+    before = dict(vars(numpy))
+    assert compat.restore_numpy_names(numpy) == []
+    assert vars(numpy) == before
+
+
+def test_numpy_1_23_needs_nothing():
+    if not np.__version__.startswith("1.23."):
+        pytest.skip("needs NumPy 1.23, which has every name")
+    code = "import numpy; before = dict(vars(numpy)); import utils; print(before == vars(numpy))"
+    assert run_python(code) == "True"
+
+
+@pytest.mark.parametrize("package", ["mxnet", "gluoncv"])
+def test_every_numpy_name_that_the_package_reads_exists(package):
+    """Read the package's source for `np.name` and look each name up."""
+    folder = Path(__import__(package).__file__).parent
+    names = set()
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_bytes())
+        aliases = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+            if alias.name == "numpy"
+        }
+        names |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in aliases
+        }
+    assert len(names) > 50
+    # np.compat is read only where MXNet saves text under Python 2.
+    assert [name for name in sorted(names - {"compat"}) if not hasattr(np, name)] == []
+
+
+def test_threads_are_the_cores_unless_the_user_says_otherwise():
+    code = "import utils, os; print(os.environ['OMP_NUM_THREADS'])"
+    assert run_python(code) == str(compat.core_count())
+    assert run_python(code, OMP_NUM_THREADS="7") == "7"
+
+
+def test_one_processor_in_the_affinity_mask_is_one_core():
+    processor = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{processor}]); from utils import compat"
+    assert run_python(f"{code}; print(compat.core_count())") == "1"
+
+
+def test_hyper_threads_count_once_and_the_quota_limits(monkeypatch):
+    siblings = {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(siblings))
+    monkeypatch.setattr(compat, "_siblings", siblings.get)
+    monkeypatch.setattr(compat, "_cpu_quota", lambda: float("inf"))
+    assert compat.core_count() == 2
+    for quota, cores in ((1.5, 1), (0.5, 1), (16.0, 2)):
+        monkeypatch.setattr(compat, "_cpu_quota", lambda quota=quota: quota)
+        assert compat.core_count() == cores
+
+
+def write_files(folder, **contents):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name.replace("__", ".")).write_text(content)
+
+
+def test_quota_of_control_groups_version_2(tmp_path):
+    write_files(tmp_path, membership="0::/box/inner\n")
+    write_files(tmp_path / "root/box", cpu__max="150000 100000\n")
+    write_files(tmp_path / "root/box/inner", cpu__max="max 100000\n")
+    assert compat._cpu_quota(tmp_path / "root", tmp_path / "membership") == 1.5
+
+
+def test_quota_of_control_groups_version_1(tmp_path):
+    write_files(tmp_path, membership="4:memory:/m\n3:cpu,cpuacct:/box\n1:name=systemd:/\n")
+    files = {"cpu__cfs_quota_us": "300000\n", "cpu__cfs_period_us": "100000\n"}
+    write_files(tmp_path / "root/cpu,cpuacct/box", **files)
+    write_files(tmp_path / "root/memory/m", cpu__cfs_quota_us="1\n", cpu__cfs_period_us="1\n")
+    assert compat._cpu_quota(tmp_path / "root", tmp_path / "membership") == 3
+    write_files(tmp_path / "root/cpu,cpuacct/box", cpu__cfs_quota_us="-1\n")  # no limit
+    assert compat._cpu_quota(tmp_path / "root", tmp_path / "membership") == float("inf")
+
+
+def test_no_control_groups_is_no_quota(tmp_path):
+    assert compat._cpu_quota(tmp_path, tmp_path / "absent") == float("inf")
+
+
+def test_cuda_libraries_are_loaded_in_order(tmp_path, monkeypatch):
+    """Stand-in packages: every library is found and loaded, each after those it needs."""
+    for library in compat.CUDA_LIBRARIES:
+        write_files((tmp_path / "nvidia" / library).parent)
+        (tmp_path / "nvidia" / library).touch()
+    (tmp_path / "nvidia" / compat.CUDA_LIBRARIES[0]).unlink()  # not installed
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    loaded = []
+    monkeypatch.setattr(compat.ctypes, "CDLL", lambda path, mode: loaded.append((path, mode)))
+    paths = compat.preload_cuda_libraries()
+    expected = [tmp_path / "nvidia" / library for library in compat.CUDA_LIBRARIES[1:]]
+    assert [path for path in paths if tmp_path in path.parents] == expected
+    assert loaded == [(str(path), compat.ctypes.RTLD_GLOBAL) for path in paths]
+
+
+def test_a_broken_cuda_library_is_named(tmp_path, monkeypatch):
+    broken = tmp_path / "libcudart.so.11.0"
+    broken.write_text("not a library")
+    monkeypatch.setattr(compat, "installed_cuda_libraries", lambda: [broken])
+    with pytest.warns(UserWarning, match="libcudart.so.11.0 cannot be loaded"):
+        assert compat.preload_cuda_libraries() == []
+
+
+def test_mxnet_before_utils_is_reported():
+    code = "import sys; sys.modules['mxnet'] = sys; import warnings; warnings.simplefilter('error')"
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        run_python(f"{code}; import utils")
+    assert "put `import utils` first" in failure.value.stderr
+
+
+def test_utils_imports_without_numpy():
+    code = "import sys; sys.modules['numpy'] = None; import utils; print('imported')"
+    block = "import importlib.util as u; f = u.find_spec; "
+    block += "u.find_spec = lambda name: None if name == 'numpy' else f(name); "
+    assert run_python(block + code) == "imported"

@@ -1,0 +1,85 @@
+"""utils.context: context, seeds and run profile."""
+
+import random
+
+from utils import context
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend that MXNet counts so many GPUs."""
+    return lambda count: monkeypatch.setattr(mx.context, "num_gpus", lambda: count)
+
+
+def test_cpu_without_gpus(gpus):
+    gpus(0)
+    assert context.best_context() == mx.cpu()
+
+
+def test_gpu_that_computes(gpus, monkeypatch):
+    gpus(2)
+    asked = []
+
+    def ones(shape, ctx):
+        asked.append(ctx)
+        return mx.nd.array([1.0])  # on the CPU, in place of the GPU
+
+    monkeypatch.setattr(mx.nd, "ones", ones)
+    assert context.best_context() == mx.gpu(0)
+    assert asked == [mx.gpu(0)]
+
+
+def test_gpu_without_machine_code_falls_back(gpus, monkeypatch):
+    gpus(1)
+
+    def ones(shape, ctx):
+        raise mx.MXNetError("trace\nno kernel image is available for execution on the device")
+
+    monkeypatch.setattr(mx.nd, "ones", ones)
+    with pytest.warns(UserWarning, match="no kernel image is available .* utils.doctor"):
+        assert context.best_context() == mx.cpu()
+
+
+def test_gpu_asked_of_a_cpu_build_falls_back(gpus):
+    if mx.runtime.Features().is_enabled("CUDA"):
+        pytest.skip("needs MXNet's CPU build")
+    gpus(1)
+    with pytest.warns(UserWarning, match="MXNet cannot use it"):
+        assert context.best_context() == mx.cpu()
+
+
+def draw():
+    return random.random(), np.random.rand(), float(mx.nd.random.uniform().asscalar())
+
+
+def test_seeds_repeat_and_differ():
+    context.seed_everything()
+    first = draw()
+    context.seed_everything(context.SEED)
+    assert draw() == first
+    context.seed_everything(context.SEED + 1)
+    assert all(a != b for a, b in zip(draw(), first, strict=True))
+
+
+@pytest.mark.parametrize(("name", "value"), [("smoke", 1), ("class", 2), ("full", 3)])
+def test_profile_picks_its_value(monkeypatch, name, value):
+    monkeypatch.setenv("SINGLE_SHOT_PROFILE", name)
+    profile = context.run_profile()
+    assert profile.name == name
+    assert profile.pick(smoke=1, class_=2, full=3) == value
+
+
+def test_class_is_the_default_profile(monkeypatch):
+    monkeypatch.delenv("SINGLE_SHOT_PROFILE", raising=False)
+    assert context.run_profile() == context.RunProfile("class")
+
+
+@pytest.mark.parametrize("name", ["quick", "", "Class"])
+def test_unknown_profile_names_the_variable_and_the_values(monkeypatch, name):
+    monkeypatch.setenv("SINGLE_SHOT_PROFILE", name)
+    with pytest.raises(ValueError, match="SINGLE_SHOT_PROFILE .* smoke, class or full"):
+        context.run_profile()

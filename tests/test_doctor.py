@@ -1,0 +1,268 @@
+"""utils.doctor: each check with stand-ins for what it looks at, and the whole as readers run it."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+from utils import compat, doctor
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+AMPERE = ("NVIDIA A100", (8, 0))
+HOPPER = ("NVIDIA H100", (9, 0))
+
+
+@pytest.fixture
+def packages(monkeypatch):
+    """Pretend that exactly these packages are installed: packages(numpy="1.23.5")."""
+
+    def install(**versions):
+        named = {name.replace("_", "-"): version for name, version in versions.items()}
+        monkeypatch.setattr(doctor, "installed_version", named.get)
+
+    return install
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """Pretend that every fresh interpreter ends like this: child(True, "its output", "")."""
+    return lambda *outcome: monkeypatch.setattr(doctor, "run_python", lambda *_: outcome)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "good"),
+    [("Linux", "x86_64", True), ("Linux", "aarch64", False), ("Darwin", "arm64", False)],
+)
+def test_platform(monkeypatch, system, machine, good):
+    monkeypatch.setattr(doctor.platform, "system", lambda: system)
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    finding = doctor.check_platform()
+    assert finding.value == f"{system} {machine}"
+    assert (not finding.cause) == (not finding.fix) == good
+
+
+@pytest.mark.parametrize(
+    ("version", "good"),
+    [((3, 9, 18), False), ((3, 10, 0), True), ((3, 13, 1), True), ((3, 14, 0), False)],
+)
+def test_python(monkeypatch, version, good):
+    monkeypatch.setattr(doctor, "sys", types.SimpleNamespace(version_info=version))
+    finding = doctor.check_python()
+    assert (not finding.cause) == good
+    assert good or "Python 3.10 to 3.13" in finding.cause
+
+
+@pytest.mark.parametrize(
+    ("version", "good"),
+    [
+        *[("1.23.5", True), ("1.26.4", True), ("2.2.6", True)],
+        *[("1.22.4", False), ("2.3.0", False), ("2.4.0rc1", False)],
+    ],
+)
+def test_numpy(packages, version, good):
+    packages(numpy=version)
+    finding = doctor.check_numpy()
+    assert finding.value == version
+    assert (not finding.cause) == good
+    assert finding.fix == ("" if good else "make setup")
+
+
+def test_numpy_absent(packages):
+    packages()
+    assert doctor.check_numpy() == doctor.Finding(
+        "NumPy", "not installed", "MXNet needs NumPy", "make setup"
+    )
+
+
+def test_mxnet_good_and_absent(packages, child):
+    child(True, "", "")
+    packages(mxnet="1.9.1")
+    assert doctor.check_mxnet() == doctor.Finding("MXNet", "mxnet 1.9.1")
+    packages()
+    assert doctor.check_mxnet().cause == "MXNet is not in this environment"
+
+
+def test_mxnet_twice(packages, child):
+    child(True, "", "")
+    packages(mxnet="1.9.1", mxnet_cu117="1.9.1")
+    finding = doctor.check_mxnet()
+    assert "both installed" in finding.cause
+    assert finding.fix.startswith("make setup VARIANT=cpu or make setup VARIANT=gpu")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "fix"),
+    [
+        (
+            "OSError: libcuda.so.1: cannot open shared object file: No such file or directory",
+            "driver (libcuda.so.1) is absent",
+            "install the NVIDIA driver, or take the CPU build: make setup VARIANT=cpu",
+        ),
+        (
+            "OSError: libcudnn.so.8: cannot open shared object file: No such file or directory",
+            "needs is absent: libcudnn.so.8",
+            "make setup VARIANT=gpu brings all CUDA libraries",
+        ),
+        ("ModuleNotFoundError: No module named 'distutils'", "setuptools < 81", "make setup"),
+        ("exit status -4", "fails: exit status -4", "make clean, then make setup"),
+    ],
+)
+def test_mxnet_that_does_not_import(packages, child, error, cause, fix):
+    packages(mxnet_cu117="1.9.1")
+    child(False, "", error)
+    finding = doctor.check_mxnet()
+    assert cause in finding.cause
+    assert fix in finding.fix
+
+
+def test_gluoncv(packages, child):
+    packages(gluoncv="0.10.5.post0")
+    child(True, "", "a warning")
+    assert doctor.check_gluoncv() == doctor.Finding("GluonCV", "0.10.5.post0")
+    child(False, "", "ImportError: libGL.so.1")
+    assert "libGL.so.1" in doctor.check_gluoncv().cause
+    packages()
+    assert doctor.check_gluoncv().value == "not installed"
+
+
+def test_package_that_is_ours(child):
+    child(True, str(ROOT / "utils"), "")
+    assert doctor.check_package() == doctor.Finding("Package utils", str(ROOT / "utils"))
+
+
+def test_package_that_is_not_installed(child):
+    child(False, "", "ModuleNotFoundError: No module named 'utils'")
+    finding = doctor.check_package()
+    assert "not installed" in finding.cause
+    assert finding.fix == "make setup"
+
+
+def test_package_that_is_shadowed(tmp_path, monkeypatch):
+    """A real interpreter in another folder, and a real package called utils in its way."""
+    (tmp_path / "utils").mkdir()
+    (tmp_path / "utils" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = doctor.check_package()
+    assert "another package called utils" in finding.cause
+    assert str(tmp_path / "utils") in finding.fix
+
+
+def test_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(compat, "core_count", lambda: 4)
+    assert doctor.check_threads() == doctor.Finding("CPU threads", "3 (usable cores: 4)")
+    for wrong in ("all", "0", ""):
+        monkeypatch.setenv("OMP_NUM_THREADS", wrong)
+        assert doctor.check_threads().fix == "unset OMP_NUM_THREADS"
+
+
+def test_gpus_beside_the_cpu_build(packages):
+    packages(mxnet="1.9.1")
+    assert doctor.check_gpus([]) == doctor.Finding("GPUs", "none")
+    finding = doctor.check_gpus([AMPERE])
+    assert finding.value.startswith("NVIDIA A100, compute capability 8.0 (unused by the CPU build")
+    assert not finding.cause
+    assert "VARIANT=gpu" not in doctor.check_gpus([HOPPER]).value
+
+
+def test_gpus_under_the_gpu_build(packages):
+    packages(mxnet_cu117="1.9.1")
+    assert not doctor.check_gpus([]).cause
+    assert not doctor.check_gpus([AMPERE, HOPPER]).cause
+    for gpu in (HOPPER, ("NVIDIA B200", (10, 0)), ("Tesla K80", (3, 7))):
+        finding = doctor.check_gpus([gpu, AMPERE])
+        assert f"no machine code for {gpu[0]}" in finding.cause
+        assert finding.fix.endswith("make setup VARIANT=cpu")
+
+
+def test_context(packages, child):
+    packages(mxnet="1.9.1")
+    child(True, "cpu(0)", "")
+    assert doctor.check_context([]) == doctor.Finding("Context", "cpu(0)")
+    assert not doctor.check_context([AMPERE]).cause  # the CPU build uses the CPU
+    packages(mxnet_cu117="1.9.1")
+    assert not doctor.check_context([HOPPER]).cause  # check_gpus says why
+    assert "driver version" in _with_outcome(child, "cpu(0)", "driver version", [AMPERE]).cause
+    assert not _with_outcome(child, "gpu(0)", "", [AMPERE]).cause
+    child(False, "", "ImportError: no MXNet")
+    assert "ImportError: no MXNet" in doctor.check_context([]).cause
+
+
+def _with_outcome(child, output, error, gpus):
+    child(True, output, error)
+    return doctor.check_context(gpus)
+
+
+class Driver:
+    """A stand-in for libcuda.so.1 with an A100 and an H100."""
+
+    capabilities = ((8, 0), (9, 0))
+
+    def cuInit(self, flags):
+        return 0
+
+    def cuDeviceGetCount(self, count):
+        count._obj.value = 2
+        return 0
+
+    def cuDeviceGetName(self, name, length, device):
+        name.value = (b"NVIDIA A100", b"NVIDIA H100")[device]
+
+    def cuDeviceGetAttribute(self, number, attribute, device):
+        number._obj.value = self.capabilities[device][attribute - 75]
+
+
+def test_find_gpus_asks_the_driver(monkeypatch):
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: Driver())
+    assert doctor.find_gpus() == [AMPERE, HOPPER]
+    monkeypatch.setattr(Driver, "cuInit", lambda self, flags: 100)  # CUDA_ERROR_NO_DEVICE
+    assert doctor.find_gpus() == []
+
+
+def test_find_gpus_without_a_driver(monkeypatch):
+    def absent(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    assert doctor.find_gpus() == []
+
+
+def test_report_names_cause_and_fix():
+    findings = [doctor.Finding("Python", "3.11.7"), doctor.Finding("NumPy", "9", "too new", "wait")]
+    assert doctor.report(findings).splitlines() == [
+        "Python  ok      3.11.7",
+        "NumPy   FAILED  9",
+        "",
+        "NumPy: too new",
+        "  fix: wait",
+    ]
+
+
+def run_doctor(*python_options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *python_options, "-m", "utils.doctor"]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_healthy_environment():
+    child = run_doctor()
+    assert child.returncode == 0, child.stdout + child.stderr
+    subjects = [line.split("  ")[0] for line in child.stdout.splitlines()]
+    assert subjects == [
+        *("Platform", "Python", "NumPy", "MXNet", "GluonCV"),
+        *("Package utils", "CPU threads", "GPUs", "Context"),
+    ]
+
+
+def test_an_environment_without_any_package():
+    child = run_doctor("-S")  # without site-packages, as where nothing is installed
+    assert child.returncode == 1
+    assert "NumPy          FAILED  not installed" in child.stdout
+    assert "  fix: make setup" in child.stdout
+    assert child.stderr == ""
