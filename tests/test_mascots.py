@@ -28,8 +28,8 @@ def test_a_ball_is_a_disc_of_the_asked_diameter():
     ]
     assert alpha.shape == (60, 60)
     assert alpha.sum() == pytest.approx(np.pi * 30**2, rel=2e-3)
-    np.testing.assert_array_equal(alpha, alpha[::-1])
-    np.testing.assert_array_equal(alpha, alpha.T)
+    np.testing.assert_allclose(alpha, alpha[::-1], atol=1e-6)
+    np.testing.assert_allclose(alpha, alpha.T, atol=1e-6)
 
 
 def test_alpha_is_the_share_of_rays_inside_the_projected_ellipse():

@@ -7,6 +7,7 @@ normal are exact and no mesh is needed. `render` is a pure function of its argum
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -155,38 +156,42 @@ def random_light(rng):
     return np.array([flat * np.cos(turn), flat * np.sin(turn), z])
 
 
-def _place(parts, rotation, side_px):
-    """Turn and scale all parts so that the projection's longer side is `side_px`.
+def _place(parts, rotation, side):
+    """Turn and scale the parts so that the longer side of their projection is `side` rays.
 
-    Returns centres (P, 3) in pixels from the projection's upper left corner with y still up,
-    principal axes (P, 3, 3), radii (P, 3) and the projection's (width, height) in pixels.
+    Returns centres (P, 3), principal axes (P, 3, 3), radii (P, 3) and the projection's extent
+    (width, height), in rays from its upper left corner: x to the right, y down, z to the viewer.
     """
+    view = np.diag([1.0, -1.0, 1.0]) @ rotation
     angles = np.array([part.angles for part in parts])
-    axes = rotation @ Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-    centers = np.array([part.center for part in parts]) @ rotation.T
-    radii = np.array([part.radii for part in parts], float)
-    # An ellipsoid reaches sqrt(sum_k (axis_k radius_k)^2) from its centre along each direction.
-    reach = np.sqrt(np.square(axes * radii[:, None, :]).sum(axis=2))
+    axes = view @ Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    centers = np.array([part.center for part in parts]) @ view.T
+    radii = np.array([part.radii for part in parts])
+    reach = _reach(axes, radii)
     low, high = (centers - reach).min(axis=0), (centers + reach).max(axis=0)
-    scale = side_px / (high - low)[:2].max()
-    centers = (centers - [low[0], high[1], 0.0]) * scale
-    return centers, axes, radii * scale, (high - low)[:2] * scale
+    scale = side / (high - low)[:2].max()
+    return (centers - [*low[:2], 0]) * scale, axes, radii * scale, (high - low)[:2] * scale
 
 
-def _cast(centers, axes, radii, shape, step):
-    """The front-most part (H, W; -1 for none) and its depth at every ray of the grid."""
+def _reach(axes, radii):
+    """How far each ellipsoid extends from its centre along x, y and z: (P, 3)."""
+    return np.sqrt(np.square(axes * radii[:, None, :]).sum(axis=2))
+
+
+def _cast(centers, forms, reach, shape):
+    """The front-most part (H, W), -1 for none, and its depth (H, W) along each ray of a grid.
+
+    A part is the set of points p with (p - centre)^T form (p - centre) <= 1.
+    """
     nearest = np.full(shape, -1, np.int16)
     depth = np.full(shape, -np.inf, np.float32)
-    forms = np.einsum("pik,pk,pjk->pij", axes, 1 / np.square(radii), axes)
-    reach = np.sqrt(np.square(axes * radii[:, None, :]).sum(axis=2))
     for index, (center, form, extent) in enumerate(zip(centers, forms, reach)):
-        first = np.maximum(0, np.floor((np.array([center[0], -center[1]]) - extent[:2]) / step))
-        last = np.ceil((np.array([center[0], -center[1]]) + extent[:2]) / step)
-        (left, top), (right, bottom) = first.astype(int), last.astype(int)
+        left, top = np.maximum(center - extent, 0)[:2].astype(int)
+        right, bottom = np.ceil(center + extent)[:2].astype(int)
         window = (slice(top, bottom), slice(left, right))
         rows, columns = nearest[window].shape
-        dx = ((np.arange(columns) + left + 0.5) * step - center[0])[None, :]
-        dy = (-(np.arange(rows) + top + 0.5) * step - center[1])[:, None]
+        dx = np.arange(left, left + columns)[None, :] + 0.5 - center[0]
+        dy = np.arange(top, top + rows)[:, None] + 0.5 - center[1]
         half_linear = form[0, 2] * dx + form[1, 2] * dy
         constant = form[0, 0] * dx**2 + 2 * form[0, 1] * dx * dy + form[1, 1] * dy**2 - 1
         discriminant = half_linear**2 - form[2, 2] * constant
@@ -198,14 +203,21 @@ def _cast(centers, axes, radii, shape, step):
     return nearest, depth
 
 
-def _shade(parts, local, normals, hit, light):
-    """RGB (K, 3) of K rays from their part `hit`, unit-sphere position and normal."""
-    colours = np.array([part.colour for part in parts])[hit]
+def _colours(parts, axes, radii, hit, offsets):
+    """RGB (K, 3) of the surface points at `offsets` (K, 3) from the centres of the parts `hit`."""
+    colours = np.array([part.colour for part in parts], np.float32)[hit]
     for index, part in enumerate(parts):
         if part.stripe is not None:
-            phase = np.sin(np.pi * (part.stripe_count * local[:, 2] + 0.5))
+            along = offsets @ (axes[index][:, 2] / radii[index][2]).astype(np.float32)  # -1 to 1
+            phase = np.sin(np.pi * (part.stripe_count * along + 0.5))
             colours[(hit == index) & (phase < -0.1)] = part.stripe
-    halfway = _unit(light + [0, 0, 1])
+    return colours
+
+
+def _shade(colours, normals, light):
+    """RGB (K, 3) of surfaces with `normals` (K, 3) under a light from the direction (3,)."""
+    light = light.astype(np.float32)
+    halfway = _unit(light + np.float32([0, 0, 1]))
     lambert = np.maximum(normals @ light, 0)[:, None]
     glossy = np.maximum(normals @ halfway, 0)[:, None] ** SHININESS
     facing = 1 - FACING * (1 - normals[:, 2:])
@@ -215,29 +227,29 @@ def _shade(parts, local, normals, hit, light):
 def render(parts, rotation, light, side_px):
     """Render a mascot, orthographic, so that its projection's longer side is `side_px` pixels.
 
-    parts: sequence of Ellipsoid. rotation: (3, 3), model to view; the viewer looks along -z.
-    light: unit vector (3,) towards the light in view space. side_px: float.
+    parts: sequence of Ellipsoid. rotation: (3, 3), model to view; x points to the right, y up and
+    z to the viewer. light: unit vector (3,) towards the light in view space. side_px: float.
     Returns (H, W, 4) float32 in 0..1: RGB premultiplied by alpha, and alpha (the covered share of
-    the pixel), on the smallest canvas that holds the projection.
+    the pixel), on the smallest canvas that holds the projection. Raises ValueError.
     Source: ray and quadric intersection (Roth, Ray Casting for Modeling Solids, 1982); shading
     after Blinn (Models of Light Reflection for Computer Synthesized Pictures, 1977).
     """
     if not side_px > 0:
-        raise ValueError(f"side_px must be above 0, got {side_px}")
-    centers, axes, radii, (width_px, height_px) = _place(parts, rotation, side_px)
-    width, height = int(np.ceil(width_px)), int(np.ceil(height_px))
-    step = 1 / SUPERSAMPLING
+        raise ValueError(f"side_px is {side_px}; it must be above 0")
+    centers, axes, radii, extent = _place(parts, rotation, side_px * SUPERSAMPLING)
+    width, height = np.ceil(extent / SUPERSAMPLING).astype(int)
+    forms = np.einsum("pik,pk,pjk->pij", axes, 1 / np.square(radii), axes)
     shape = (height * SUPERSAMPLING, width * SUPERSAMPLING)
-    nearest, depth = _cast(centers, axes, radii, shape, step)
+    nearest, depth = _cast(centers, forms, _reach(axes, radii), shape)
 
     rows, columns = np.nonzero(nearest >= 0)
     hit = nearest[rows, columns]
-    points = np.stack([(columns + 0.5) * step, -(rows + 0.5) * step, depth[rows, columns]], axis=1)
-    local = np.einsum("nik,ni->nk", axes[hit], points - centers[hit]) / radii[hit]
-    normals = np.einsum("nik,nk->ni", axes[hit], local / radii[hit])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    points = np.stack([columns + 0.5, rows + 0.5, depth[rows, columns]], axis=1)
+    offsets = (points - centers[hit]).astype(np.float32)
+    normals = np.einsum("nij,nj->ni", forms.astype(np.float32)[hit], offsets)
+    normals /= np.sqrt(np.einsum("ni,ni->n", normals, normals))[:, None]
+    colours = _colours(parts, axes, radii, hit, offsets)
     fine = np.zeros((*shape, 4), np.float32)
-    fine[rows, columns, :3] = _shade(parts, local, normals, hit, light)
+    fine[rows, columns, :3] = _shade(colours, normals, light * [1, -1, 1])
     fine[rows, columns, 3] = 1
-    # (H s, W s, 4) -> (H, W, 4)
-    return fine.reshape(height, SUPERSAMPLING, width, SUPERSAMPLING, 4).mean(axis=(1, 3))
+    return cv2.resize(fine, (int(width), int(height)), interpolation=cv2.INTER_AREA)
