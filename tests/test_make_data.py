@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import sys
 import threading
+import time
 
 from utils import make_data
 from utils.compositing import Recipe
@@ -11,6 +13,7 @@ from utils.records import decode_jpeg, read_records
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 TINY = Preset(Recipe(("frill", "zest"), (0.3, 0.4, 0.3), (64, 64)), 9, num_train=8, num_val=4)
@@ -61,7 +64,7 @@ def test_a_built_folder_holds_what_the_manifest_says(built, tiny):
     assert manifest["class_names"] == ["frill", "zest"]
     assert manifest["num_images"] == {"train": 8, "val": 4}
     assert manifest["settings"]["seed"] == make_data.DATA_SEED
-    assert manifest["versions"].keys() == set(make_data.PACKAGES)
+    assert manifest["versions"].keys() == {"opencv", *make_data.PACKAGES}
     assert sorted(manifest["sha256"]) == RECORD_FILES
     assert make_data.problem(TINY, built) is None
     sheet = cv2.imread(str(built / "contact_sheet.png"))
@@ -141,7 +144,7 @@ def test_a_changed_source_is_noticed(copy, monkeypatch):
     assert make_data.problem(TINY, copy) == "settings or sources have changed"
 
 
-def test_a_failed_build_leaves_the_old_state_and_the_next_one_clears_up(copy, monkeypatch):
+def test_a_failed_build_changes_nothing_and_the_next_one_clears_up(copy, quick_build, monkeypatch):
     before = {file.name: file.read_bytes() for file in copy.iterdir()}
 
     def fail(preset, folder, workers):
@@ -152,8 +155,34 @@ def test_a_failed_build_leaves_the_old_state_and_the_next_one_clears_up(copy, mo
         patched.setattr(make_data, "build", fail)
         ensure("tiny", copy.parent, force=True)
     assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
-    ensure("tiny", copy.parent, force=True, workers=1)
+    ensure("tiny", copy.parent, force=True)
     assert make_data.problem(TINY, copy) is None
+    assert sorted(path.name for path in copy.parent.iterdir()) == [".tiny.lock", "tiny"]
+
+
+LONG_BUILD = """
+import sys
+from utils.make_data import PRESETS, Preset, ensure
+from utils.compositing import Recipe
+PRESETS["tiny"] = Preset(Recipe(("frill",), (0.0, 1.0), (64, 64)), 9, num_train=50_000)
+ensure("tiny", sys.argv[1], workers=1)
+"""
+
+
+def test_a_killed_build_changes_nothing_and_leaves_no_process(copy, quick_build):
+    before = {file.name: file.read_bytes() for file in copy.iterdir()}
+    building = copy.parent / ".tiny.building"
+    process = psutil.Popen([sys.executable, "-c", LONG_BUILD, str(copy.parent)])
+    deadline = time.monotonic() + 120
+    while not building.is_dir() or not any(file.stat().st_size for file in building.iterdir()):
+        assert process.is_running() and time.monotonic() < deadline
+        time.sleep(0.05)
+    children = process.children(recursive=True)
+    process.kill()
+    process.wait()
+    assert children and psutil.wait_procs(children, timeout=20)[1] == []
+    assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
+    ensure("tiny", copy.parent, force=True)
     assert sorted(path.name for path in copy.parent.iterdir()) == [".tiny.lock", "tiny"]
 
 

@@ -12,13 +12,14 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from utils import compat, compositing, mascots
@@ -32,7 +33,7 @@ DATA_ROOT = Path(__file__).resolve().parents[1] / "data"
 DATA_SEED = 2024  # apart from context.SEED: training with another seed keeps its data
 SPLITS = ("train", "val", "samples")  # the position is part of each image's seed
 SOURCES = (mascots, compositing)  # a change in these changes the pictures
-PACKAGES = ("numpy", "scipy", "pillow", "opencv-python-headless", "scikit-image", "scikit-learn")
+PACKAGES = ("numpy", "scipy", "pillow", "scikit-image", "scikit-learn")
 CONTACT_SHEET_SAMPLES = 24
 
 
@@ -81,11 +82,23 @@ def make_sample(recipe, seed_id, split, index):
 
 
 def make_split(preset, split, pool):
-    """Yield (image, labels) of every image of a split, in order, made by the pool's processes."""
+    """Iterate over (image, labels) of a split, in order, made by the pool's processes."""
     count = preset.num_images[split]
     make = functools.partial(make_sample, preset.recipe, preset.seed_id, split)
     samples = pool.map(make, range(count), chunksize=10)
-    return tqdm(samples, f"{'/'.join(preset.recipe.class_names)} {split}", count, unit="image")
+    title = f"{'/'.join(preset.recipe.class_names)} {split}"
+    return tqdm(samples, title, count, unit="image", mininterval=0.5)
+
+
+def _start_worker():
+    """Set up a process of the pool: one thread, and an end when the parent is killed."""
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    parent_process().join()
+    os._exit(1)
 
 
 def sha256(path):
@@ -134,8 +147,7 @@ def build(preset, folder, workers=None):
     with ProcessPoolExecutor(
         workers or compat.core_count(),
         mp_context=get_context("spawn"),
-        initializer=cv2.setNumThreads,
-        initargs=(1,),  # the processes share the cores already
+        initializer=_start_worker,
     ) as pool:
         for split in preset.num_images:
             write_records(folder / split, make_split(preset, split, pool))
@@ -147,7 +159,7 @@ def build(preset, folder, workers=None):
         "num_images": preset.num_images,
         "settings": settings(preset),
         "sha256": {path.name: sha256(path) for path in files},
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {"opencv": cv2.__version__, **{name: version(name) for name in PACKAGES}},
         "build_seconds": round(time.perf_counter() - started, 1),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -175,7 +187,11 @@ def _locked(folder):
     """Keep other processes from building the same folder; a killed process lets go by itself."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another process is building {folder}; waiting for it", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
