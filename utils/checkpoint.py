@@ -1,8 +1,8 @@
 """Checkpoints: one file with weights, class names, configuration and the optimiser's state.
 
 The file is MXNet's own array format, which holds numbers and names only, so that loading one runs
-no code. What is not an array is JSON, kept as bytes. Optimiser states made by `Trainer.save_states`
-are pickles and are not used.
+no code; `Block.load_parameters(..., ignore_extra=True)` reads it too. What is not an array is JSON,
+kept as bytes. `Trainer.save_states` would write a pickle and is not used.
 """
 
 import json
@@ -15,6 +15,8 @@ from mxnet import nd
 from mxnet.base import MXNetError
 
 FORMAT_VERSION = 1
+METADATA = "metadata"
+OPTIMIZER = "optimizer."  # before the names of its states; all other arrays are parameters
 
 
 class CheckpointError(ValueError):
@@ -25,13 +27,18 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """What a checkpoint file holds.
 
-    parameters: name to NDArray, for `Block.load_dict`; optimizer_states: name to NDArray;
-    metadata: what JSON can express, `class_names` among it.
+    parameters, optimizer_states: name to NDArray; metadata: what JSON can express, `class_names`
+    among it.
     """
 
+    path: Path
     parameters: dict
     optimizer_states: dict
     metadata: dict
+
+    def load_into(self, net, ctx=None):
+        """Give a network of the same layers the parameters, on the device ctx."""
+        net.load_parameters(str(self.path), ctx=ctx, ignore_extra=True)
 
 
 def replace_atomically(path, write):
@@ -90,9 +97,9 @@ def save_checkpoint(path, net, metadata, optimizer_states=None):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format_version": FORMAT_VERSION, **metadata})
-    arrays = {"metadata": nd.array(np.frombuffer(text.encode(), dtype=np.uint8), dtype=np.uint8)}
-    arrays |= {f"net:{name}": array for name, array in parameters_of(net, path.parent).items()}
-    arrays |= {f"optimizer:{name}": array for name, array in (optimizer_states or {}).items()}
+    arrays = {METADATA: nd.array(np.frombuffer(text.encode(), dtype=np.uint8), dtype=np.uint8)}
+    arrays |= parameters_of(net, path.parent)
+    arrays |= {OPTIMIZER + name: array for name, array in (optimizer_states or {}).items()}
     replace_atomically(path, lambda temporary: nd.save(temporary, arrays))
 
 
@@ -105,8 +112,8 @@ def load_checkpoint(path):
         raise CheckpointError(f"{path}: no such checkpoint; train one first")
     try:
         arrays = nd.load(str(path))
-        metadata = json.loads(arrays.pop("metadata").asnumpy().tobytes())
-    except (MXNetError, AttributeError, KeyError, ValueError) as error:
+        metadata = json.loads(arrays.pop(METADATA).asnumpy().tobytes())
+    except (MXNetError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path}: not a checkpoint, or damaged; train again or fetch the file anew"
         ) from error
@@ -115,8 +122,10 @@ def load_checkpoint(path):
         raise CheckpointError(
             f"{path}: format_version is {version!r}, this code reads {FORMAT_VERSION}; train again"
         )
-    parts = {"net": {}, "optimizer": {}}
-    for key, array in arrays.items():
-        part, name = key.split(":", 1)
-        parts[part][name] = array
-    return Checkpoint(parts["net"], parts["optimizer"], metadata)
+    states = {key: array for key, array in arrays.items() if key.startswith(OPTIMIZER)}
+    return Checkpoint(
+        path=Path(path),
+        parameters={key: array for key, array in arrays.items() if key not in states},
+        optimizer_states={key[len(OPTIMIZER) :]: array for key, array in states.items()},
+        metadata=metadata,
+    )

@@ -35,8 +35,8 @@ class DetectionDataset(gluon.data.SimpleDataset):
 
     @property
     def max_objects(self):
-        """The number of objects in the fullest image."""
-        return max(len(labels) for _, labels in self)
+        """The number of objects in the fullest image, at least 1: batches have one row or more."""
+        return max(1, max(len(labels) for _, labels in self))
 
 
 def open_records(rec_path, class_names):

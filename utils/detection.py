@@ -51,7 +51,7 @@ def load_detector(path, ctx=None):
     checkpoint = load_checkpoint(path)
     class_names = tuple(checkpoint.metadata["class_names"])
     net = toy_ssd(len(class_names), ctx)
-    net.load_dict(checkpoint.parameters, ctx=ctx)
+    checkpoint.load_into(net, ctx)
     return Detector(net, class_names, checkpoint.metadata["image_size"])
 
 

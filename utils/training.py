@@ -21,8 +21,8 @@ from utils.metrics import box_mae, class_accuracy
 from utils.targets import multibox_target
 
 import numpy as np
-from mxnet import autograd, gluon
-from tqdm.auto import tqdm
+from mxnet import autograd, gluon, nd
+from tqdm import tqdm
 
 BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
 
@@ -102,9 +102,9 @@ class TrainingRun:
         return gluon.Trainer(self.net.collect_params(), "adam", options, kvstore=None)
 
     def step(self, images, labels, learning_rate):
-        """Learn from one batch; return its class and box loss (NDArrays) and its two metrics.
+        """Learn from one batch; return its class loss, box loss, class accuracy and box error.
 
-        images: (N, H, W, 3) uint8; labels: (N, M, 5).
+        images: (N, H, W, 3) uint8; labels: (N, M, 5) on the same device.
         """
         with autograd.record():
             anchors, cls_preds, box_preds = self.net(normalize(images))
@@ -119,39 +119,38 @@ class TrainingRun:
         self.trainer.set_learning_rate(learning_rate)
         self.trainer.step(1)  # the losses are already divided by the positives
         accuracy = class_accuracy(cls_preds, cls_targets)
-        return cls_loss, box_loss, accuracy, box_mae(box_preds, box_targets, box_masks)
+        mae = box_mae(box_preds, box_targets, box_masks)
+        return float(cls_loss.asscalar()), float(box_loss.asscalar()), accuracy, mae
 
     def run_epoch(self, report):
         """Go through the data once; return the epoch's line of the history.
 
-        report: called after every step with the number of images and the class and box loss.
+        report: called after every step with the batch's number of images, its class and box loss,
+        and the images per second so far.
         Raises FloatingPointError when a loss is not a number.
         """
         epoch = len(self.history)
-        seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
         size = self.config.image_sizes[epoch]
-        batches = training_loader(self.dataset, self.batch_size, size)
         num_steps = self.steps_per_epoch * len(self.config.image_sizes)
-        totals, started = np.zeros(4), time.perf_counter()
+        seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
+        totals, num_images, started = np.zeros(4), 0, time.perf_counter()
+        batches = training_loader(self.dataset, self.batch_size, size)
         for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
             rate = one_cycle(step, num_steps, self.config.learning_rate, self.config.warmup)
-            values = self.step(images.as_in_context(self.ctx), labels.as_in_context(self.ctx), rate)
-            values = [float(value.asscalar()) for value in values[:2]] + list(values[2:])
+            batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
+            values = self.step(*batch, rate)
             guard_finite(*values[:2], epoch)
             totals += values
-            report(len(images), *values[:2])
+            num_images += len(images)
+            report(len(images), *values[:2], num_images / (time.perf_counter() - started))
+        # Batch normalisation writes its running statistics behind the engine's back: without
+        # waiting, a checkpoint may hold them as they were a step ago.
+        nd.waitall()
         seconds = time.perf_counter() - started
-        cls_loss, box_loss, accuracy, mae = (totals / self.steps_per_epoch).tolist()
-        return {
-            "epoch": epoch + 1,
-            "image_size": size,
-            "seconds": seconds,
-            "images_per_second": self.steps_per_epoch * self.batch_size / seconds,
-            "cls_loss": cls_loss,
-            "box_loss": box_loss,
-            "class_accuracy": accuracy,
-            "box_mae": mae,
-        }
+        names = ("cls_loss", "box_loss", "class_accuracy", "box_mae")
+        means = zip(names, (totals / self.steps_per_epoch).tolist())
+        speed = {"seconds": seconds, "images_per_second": num_images / seconds}
+        return {"epoch": epoch + 1, "image_size": size, **speed, **dict(means)}
 
     def save(self, path):
         """Write a checkpoint from which `resume` goes on."""
@@ -174,7 +173,7 @@ class TrainingRun:
                     f"{path}: {field} is {found}, but this run has {value}; go on with the same "
                     "one, or remove the file to train from scratch"
                 )
-        self.net.load_dict(checkpoint.parameters, ctx=self.ctx)
+        checkpoint.load_into(self.net, self.ctx)
         self.history = checkpoint.metadata["history"]
         self.trainer = self.make_trainer(len(self.history) * self.steps_per_epoch)
         restore_optimizer_states(self.trainer, checkpoint.optimizer_states, self.ctx)
@@ -211,9 +210,11 @@ def train(net, dataset, config, evaluate=None, checkpoint=None):
     return run.history
 
 
-def report_step(bar, epoch, size, num_images, cls_loss, box_loss):
+def report_step(bar, epoch, size, num_images, cls_loss, box_loss, images_per_second):
     """Move the progress bar on by one batch."""
     bar.set_postfix_str(
-        f"epoch {epoch}, {size} px, class loss {cls_loss:.3f}, box loss {box_loss:.3f}", False
+        f"epoch {epoch}, {size} px, class loss {cls_loss:.3f}, box loss {box_loss:.3f}, "
+        f"{images_per_second:.0f} images/s",
+        refresh=False,
     )
     bar.update(num_images * size**2)

@@ -1,0 +1,159 @@
+from utils import data
+from utils.context import seed_everything
+from utils.records import RecordError, write_records
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.toy_data import rectangles
+
+IMAGE = np.arange(40 * 60 * 3, dtype=np.uint32).reshape(40, 60, 3).astype(np.uint8)
+LABELS = np.array([[0, 0.1, 0.2, 0.5, 0.7], [2, 0.6, 0.1, 0.9, 0.4]], dtype=np.float32)
+NO_LABELS = np.zeros((0, 5), dtype=np.float32)
+TRANSFORMS = {
+    "random_crop": data.random_crop,
+    "random_flip": data.random_flip,
+    "color_jitter": data.color_jitter,
+    "augment": lambda image, labels: data.augment(image, labels, size=32),
+}
+
+
+def mark(labels, size=96):
+    """Return a black image in which every object is filled with its own brightness."""
+    image = np.zeros((size, size, 3), dtype=np.uint8)
+    for row, (_, *box) in enumerate(labels):
+        xmin, ymin, xmax, ymax = np.rint(np.array(box) * size).astype(int)
+        image[ymin:ymax, xmin:xmax] = 100 + 50 * row
+    return image
+
+
+def test_to_pixels_scales_by_width_and_height():
+    expected = [[6, 8, 30, 28, 0], [36, 4, 54, 16, 2]]
+    np.testing.assert_allclose(data.to_pixels(LABELS, width=60, height=40), expected, rtol=1e-6)
+
+
+def test_to_fractions_undoes_to_pixels():
+    boxes_px = data.to_pixels(LABELS, 60, 40)
+    np.testing.assert_allclose(data.to_fractions(boxes_px, 60, 40), LABELS, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("labels", [LABELS, NO_LABELS], ids=["objects", "no objects"])
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_transforms_keep_samples_legal(name, labels, seed):
+    seed_everything(seed)
+    image, moved = TRANSFORMS[name](IMAGE, labels)
+    assert image.dtype == np.uint8 and image.shape[2] == 3
+    assert moved.dtype == np.float32
+    assert (len(moved) > 0) == (len(labels) > 0)  # a crop never loses all objects
+    assert set(moved[:, 0]) <= set(labels[:, 0])
+    assert (moved[:, 1:] >= 0).all() and (moved[:, 1:] <= 1).all()
+    assert (moved[:, 1:3] < moved[:, 3:]).all()
+
+
+@pytest.mark.parametrize("name", ["random_crop", "random_flip"])
+@pytest.mark.parametrize("seed", range(12))
+def test_boxes_follow_the_pixels(name, seed):
+    labels = np.array([[0, 0.125, 0.25, 0.5, 0.75]], dtype=np.float32)
+    seed_everything(seed)
+    image, moved = TRANSFORMS[name](mark(labels), labels)
+    rows, columns = np.nonzero(image[:, :, 0])
+    height, width = image.shape[:2]
+    found = [columns.min() / width, rows.min() / height]
+    found += [(columns.max() + 1) / width, (rows.max() + 1) / height]
+    np.testing.assert_allclose(moved[0, 1:], found, atol=1e-6)
+
+
+def test_random_flip_mirrors_every_other_time():
+    seed_everything(0)
+    flipped = [data.random_flip(IMAGE, LABELS)[1][0, 1] != LABELS[0, 1] for _ in range(200)]
+    assert 70 < sum(flipped) < 130
+
+
+def test_flipping_twice_restores_the_sample(monkeypatch):
+    monkeypatch.setattr(np.random, "random", lambda: 0.9)
+    image, labels = data.random_flip(*data.random_flip(IMAGE, LABELS))
+    np.testing.assert_array_equal(image, IMAGE)
+    np.testing.assert_allclose(labels, LABELS, atol=1e-6)
+
+
+def test_color_jitter_changes_colours_and_nothing_else():
+    seed_everything(1)
+    image, labels = data.color_jitter(IMAGE, LABELS)
+    assert image.shape == IMAGE.shape and (image != IMAGE).any()
+    assert labels is LABELS
+
+
+def test_transforms_leave_their_input_alone():
+    image, labels = IMAGE.copy(), LABELS.copy()
+    seed_everything(3)
+    for transform in TRANSFORMS.values():
+        transform(image, labels)
+    np.testing.assert_array_equal(image, IMAGE)
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_pad_labels_fills_up_with_minus_one():
+    np.testing.assert_array_equal(data.pad_labels(LABELS, 4)[2:], np.full((2, 5), -1))
+    np.testing.assert_array_equal(data.pad_labels(NO_LABELS, 1), np.full((1, 5), -1))
+
+
+def test_normalize_gives_zero_mean_and_channels_first():
+    mean_image = np.broadcast_to(np.array(data.MEAN), (1, 8, 4, 3))
+    normalized = data.normalize(data.nd.array(mean_image)).asnumpy()
+    assert normalized.shape == (1, 3, 8, 4)
+    np.testing.assert_allclose(normalized, 0, atol=1e-6)
+    one_std_up = data.normalize(data.nd.array(mean_image + np.array(data.STD))).asnumpy()
+    np.testing.assert_allclose(one_std_up, 1, atol=1e-5)
+
+
+def test_training_loader_shuffles_and_drops_the_rest():
+    dataset = rectangles(10)
+    seed_everything(0)
+    batches = [labels.asnumpy() for _, labels in data.training_loader(dataset, 4, 32)]
+    assert [batch.shape for batch in batches] == [(4, 1, 5)] * 2
+    seed_everything(0)
+    again = [labels.asnumpy() for _, labels in data.training_loader(dataset, 4, 32)]
+    np.testing.assert_array_equal(batches, again)
+    other = [labels.asnumpy() for _, labels in data.training_loader(dataset, 4, 32)]
+    assert (np.array(batches) != np.array(other)).any()
+
+
+def test_evaluation_loader_keeps_every_sample_in_order():
+    dataset = rectangles(10)
+    batches = list(data.evaluation_loader(dataset, 4, 32))
+    assert [images.shape for images, _ in batches] == [(4, 32, 32, 3)] * 2 + [(2, 32, 32, 3)]
+    labels = np.concatenate([labels.asnumpy() for _, labels in batches])
+    np.testing.assert_array_equal(labels, [rows for _, rows in dataset])
+
+
+def test_batches_pad_to_the_fullest_image():
+    dataset = data.DetectionDataset([(IMAGE, LABELS), (IMAGE, NO_LABELS)], ["a", "b", "c"])
+    ((images, labels),) = data.evaluation_loader(dataset, 2, 32)
+    assert images.dtype == np.uint8 and labels.shape == (2, 2, 5)
+    np.testing.assert_array_equal(labels[1].asnumpy(), np.full((2, 5), -1))
+
+
+def test_batches_without_any_object_are_legal():
+    dataset = data.DetectionDataset([(IMAGE, NO_LABELS)], ["a"])
+    ((_, labels),) = data.evaluation_loader(dataset, 1, 32)
+    np.testing.assert_array_equal(labels.asnumpy(), np.full((1, 1, 5), -1))
+
+
+def test_open_records_reads_what_was_written(tmp_path):
+    write_records(tmp_path / "few", [(IMAGE, LABELS), (IMAGE, NO_LABELS)])
+    dataset = data.open_records(tmp_path / "few.rec", ["a", "b", "c"])
+    assert dataset.class_names == ("a", "b", "c") and dataset.max_objects == 2
+    np.testing.assert_allclose(dataset[0][1], LABELS)
+    assert dataset[1][1].shape == (0, 5)
+
+
+def test_open_records_names_the_bad_record(tmp_path):
+    spoiled = LABELS.copy()
+    spoiled[1, 3] = 54.0  # pixels
+    write_records(tmp_path / "few", [(IMAGE, LABELS), (IMAGE, spoiled)])
+    with pytest.raises(RecordError, match=r"few\.rec record 1, object 1: xmax is 54.*divide"):
+        data.open_records(tmp_path / "few.rec", ["a", "b", "c"])

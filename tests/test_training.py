@@ -1,0 +1,147 @@
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+from utils import training
+from utils.checkpoint import CheckpointError, load_checkpoint
+from utils.context import seed_everything
+from utils.ssd import toy_ssd
+
+import numpy as np
+import pytest
+from mxnet import nd
+
+from tests.toy_data import rectangles
+
+CONFIG = training.TrainingConfig(image_sizes=(64, 64, 64), batch_size=4)
+RUN_TO_THE_END = """
+import os, signal, sys
+from tests.toy_data import rectangles
+from tests.test_training import CONFIG, start
+from utils import training
+
+checkpoint, kill_at = sys.argv[1], int(sys.argv[2])
+step = training.TrainingRun.step
+
+def counted(run, *batch):
+    counted.steps += 1
+    if counted.steps == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run, *batch)
+
+counted.steps = 0
+training.TrainingRun.step = counted
+training.train(start(), rectangles(10), CONFIG, checkpoint=checkpoint)
+"""
+
+
+def start(seed=0):
+    seed_everything(seed)
+    return toy_ssd(num_classes=1)
+
+
+def run_in_process(checkpoint, kill_at):
+    command = [sys.executable, "-c", RUN_TO_THE_END, str(checkpoint), str(kill_at)]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": "."}, capture_output=True)
+
+
+def test_one_cycle_rises_to_its_peak_and_ends_near_zero():
+    rates = [training.one_cycle(step, 100, peak=0.01, warmup=0.3) for step in range(100)]
+    assert np.argmax(rates) == 29 and rates[29] == pytest.approx(0.01)
+    assert rates[0] < 0.001 and rates[-1] == pytest.approx(0.00001)
+    assert (np.diff(rates[:30]) > 0).all() and (np.diff(rates[29:]) < 0).all()
+
+
+def test_one_cycle_without_warmup_starts_at_the_top():
+    assert training.one_cycle(0, 1000, peak=0.01, warmup=0) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_history_has_a_line_for_each_epoch():
+    history = training.train(start(), rectangles(10), CONFIG, evaluate=lambda: {"ap50": 0.5})
+    assert [line["epoch"] for line in history] == [1, 2, 3]
+    for line in history:
+        assert line["ap50"] == 0.5 and line["image_size"] == 64
+        assert line["images_per_second"] == pytest.approx(8 / line["seconds"])
+        assert np.isfinite([line["cls_loss"], line["box_loss"], line["box_mae"]]).all()
+        assert 0 <= line["class_accuracy"] <= 1
+
+
+def test_a_data_set_smaller_than_a_batch_trains():
+    history = training.train(start(), rectangles(2), replace(CONFIG, batch_size=32))
+    assert len(history) == 3 and history[-1]["cls_loss"] > 0
+
+
+def test_gradients_are_clipped():
+    run = training.TrainingRun(start(), rectangles(4), replace(CONFIG, clip_norm=1e-3))
+    images, labels = next(iter(training.training_loader(run.dataset, 4, 64)))
+    run.step(images, labels, learning_rate=0.0)
+    gradients = [p.grad() for p in run.net.collect_params().values() if p.grad_req != "null"]
+    norm = float(sum((gradient**2).sum() for gradient in gradients).sqrt().asscalar())
+    assert norm == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_box_weight_scales_the_box_gradient():
+    norms = []
+    for weight in (1.0, 3.0):
+        config = replace(CONFIG, box_weight=weight, clip_norm=1e9)
+        run = training.TrainingRun(start(), rectangles(4), config)
+        seed_everything()
+        images, labels = next(iter(training.training_loader(run.dataset, 4, 64)))
+        run.step(images, labels, learning_rate=0.0)
+        norms.append(run.net.box_predictors[0].weight.grad().norm().asscalar())
+    assert norms[1] == pytest.approx(3 * norms[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_stops_the_run(value):
+    run = training.TrainingRun(start(), rectangles(4), CONFIG)
+    run.cls_loss = lambda cls_preds, _: cls_preds.sum(axis=(1, 2)) * value
+    with pytest.raises(FloatingPointError, match="epoch 1: .*learning_rate"):
+        run.run_epoch(report=lambda *progress: None)
+
+
+def test_progress_shows_speed_and_remaining_time(capsys):
+    training.train(start(), rectangles(8), CONFIG)
+    shown = capsys.readouterr().err
+    assert "left" in shown and "images/s" in shown and "class loss" in shown
+
+
+@pytest.mark.parametrize("kill_at", [2, 4, 6])  # in the first, second and third epoch of 2 steps
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, kill_at):
+    killed = run_in_process(tmp_path / "killed", kill_at)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert (tmp_path / "killed").exists() == (kill_at > 2)
+    resumed = run_in_process(tmp_path / "killed", kill_at=0)
+    whole = run_in_process(tmp_path / "whole", kill_at=0)
+    assert resumed.returncode == whole.returncode == 0, resumed.stderr.decode()
+    ours, theirs = load_checkpoint(tmp_path / "killed"), load_checkpoint(tmp_path / "whole")
+    for part in ("parameters", "optimizer_states"):
+        mine, other = getattr(ours, part), getattr(theirs, part)
+        assert mine.keys() == other.keys()
+        for name, array in mine.items():
+            np.testing.assert_array_equal(array.asnumpy(), other[name].asnumpy(), err_msg=name)
+    losses = [[line["cls_loss"] for line in each.metadata["history"]] for each in (ours, theirs)]
+    assert losses[0] == losses[1]
+
+
+def test_resuming_with_other_settings_is_refused(tmp_path):
+    training.train(start(), rectangles(4), CONFIG, checkpoint=tmp_path / "run")
+    with pytest.raises(CheckpointError, match="run: config is .*'batch_size': 4"):
+        training.train(
+            start(), rectangles(4), replace(CONFIG, batch_size=2), checkpoint=tmp_path / "run"
+        )
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    history = training.train(start(), rectangles(4), CONFIG, checkpoint=tmp_path / "run")
+    net = start(seed=1)
+    assert training.train(net, rectangles(4), CONFIG, checkpoint=tmp_path / "run") == history
+    expected = load_checkpoint(tmp_path / "run").parameters
+    images = nd.zeros((1, 3, 64, 64))
+    net(images)
+    name = "class_predictors.0.bias"
+    np.testing.assert_array_equal(
+        net.class_predictors[0].bias.data().asnumpy(), expected[name].asnumpy()
+    )
