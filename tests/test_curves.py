@@ -59,6 +59,7 @@ def test_precision_recall_draws_the_curve_that_is_averaged():
     recall, best = interpolated.get_xdata(), interpolated.get_ydata()
     np.testing.assert_allclose(recall, [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
     np.testing.assert_allclose(best, [1, 1, 2 / 3, 2 / 3, 0])
+    assert interpolated.get_drawstyle() == "steps-pre"
     assert np.sum(np.diff(recall) * best[1:]) == pytest.approx(result.mean)  # the area below
     assert ax.get_title() == "Precision and recall, AP50 (VOC area)"
     assert "recall" in ax.get_xlabel() and "precision" in ax.get_ylabel()

@@ -3,15 +3,7 @@
 import contextlib
 import io
 
-from utils.average_precision import (
-    FALSE_POSITIVE,
-    IGNORED,
-    MODES,
-    TRUE_POSITIVE,
-    match_coco,
-    match_voc,
-    pairwise_iou,
-)
+from utils.average_precision import MODES
 from utils.metrics import box_mae, class_accuracy, evaluate_coco, evaluate_detections
 
 import mxnet as mx
@@ -24,7 +16,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 CLASS_NAMES = ["circle", "square", "star"]
-CANVAS = 12  # pixels: so small that equal boxes, equal overlaps and overlaps of just 0.5 are common
 
 
 # --- Metrics of anchors ---------------------------------------------------------------------------
@@ -60,45 +51,6 @@ def test_anchor_metrics_equal_those_of_mxnet():
     error = mx.metric.MAE()
     error.update([box_targets * box_masks], [box_preds * box_masks])
     assert box_mae(box_preds, box_targets, box_masks) == pytest.approx(error.get()[1], rel=1e-6)
-
-
-# --- Overlaps and matches -------------------------------------------------------------------------
-
-
-def test_pairwise_iou_by_hand():
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 6], [5, 5, 15, 15.0]])
-    # The first and third share 5 x 5 of 100 + 100 - 25; the second and third 5 x 1 of 60 + 100 - 5.
-    expected = [[1, 0.6, 25 / 175], [0.6, 1, 5 / 155], [25 / 175, 5 / 155, 1]]
-    np.testing.assert_allclose(pairwise_iou(boxes, boxes), expected)
-
-
-def test_pairwise_iou_of_boxes_without_area_or_reversed_is_zero():
-    boxes = np.array([[3, 3, 3, 3], [8, 8, 2, 2], [0, 0, 10, 10.0]])
-    np.testing.assert_array_equal(pairwise_iou(boxes, boxes), np.diag([0, 0, 1]))
-    assert pairwise_iou(np.zeros((0, 4)), boxes).shape == (0, 3)
-
-
-def test_a_second_hit_is_wrong_for_voc_and_may_take_the_next_object_for_coco():
-    iou = np.array([[1.0, 0.8], [0.95, 0.84]])  # both detections overlap the first object most
-    no_difficult = np.zeros(2, dtype=bool)
-    assert match_voc(iou, no_difficult, 0.5).tolist() == [TRUE_POSITIVE, FALSE_POSITIVE]
-    assert match_coco(iou, no_difficult, 0.5).tolist() == [TRUE_POSITIVE, TRUE_POSITIVE]
-    assert match_coco(iou, no_difficult, 0.85).tolist() == [TRUE_POSITIVE, FALSE_POSITIVE]
-
-
-def test_difficult_objects_neither_count_nor_hurt():
-    iou = np.array([[0.9], [0.8]])
-    difficult = np.array([True])
-    assert match_voc(iou, difficult, 0.5).tolist() == [IGNORED, IGNORED]
-    assert match_coco(iou, difficult, 0.5).tolist() == [IGNORED, FALSE_POSITIVE]
-    # COCO prefers an object that counts to a difficult one that the detection overlaps more.
-    assert match_coco(np.array([[0.9, 0.6]]), np.array([True, False]), 0.5) == TRUE_POSITIVE
-    assert match_voc(np.array([[0.9, 0.6]]), np.array([True, False]), 0.5) == IGNORED
-
-
-def test_an_overlap_of_exactly_the_threshold_is_a_hit():
-    for match in (match_voc, match_coco):
-        assert match(np.array([[0.5]]), np.array([False]), 0.5) == TRUE_POSITIVE
 
 
 # --- Six detections of four objects, by hand ------------------------------------------------------
@@ -160,14 +112,13 @@ def test_a_difficult_object_is_left_out_by_hand():
 
 
 @st.composite
-def pixel_boxes(draw, min_size, max_size):
-    """Draw boxes of whole pixels, at least one pixel wide and high, (N, 4)."""
-    side = st.integers(0, CANVAS - 1), st.integers(1, CANVAS)
-    xmin_ymin_size = st.tuples(side[0], side[0], side[1], side[1])
-    rows = draw(st.lists(xmin_ymin_size, min_size=min_size, max_size=max_size))
-    boxes = np.array(rows, dtype=float).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
+def rows_of_image(draw, max_rows):
+    """Draw class ids (N,) and boxes (N, 4) of whole pixels: few classes, many overlaps."""
+    corner, side = st.integers(0, 3), st.integers(3, 7)
+    row = st.tuples(st.sampled_from([0, 0, 0, 1, 2]), corner, corner, side, side)
+    rows = np.array(draw(st.lists(row, max_size=max_rows)), dtype=float).reshape(-1, 5)
+    rows[:, 3:] += rows[:, 1:3]
+    return rows[:, 0], rows[:, 1:]
 
 
 @st.composite
@@ -175,21 +126,14 @@ def data_sets(draw, tied_scores=True):
     """Draw detections, ground truths and difficult flags of one to four images."""
     detections, ground_truths, difficult = [], [], []
     for _ in range(draw(st.integers(1, 4))):
-        boxes = draw(pixel_boxes(0, 5))
-        ids = draw(st.lists(st.integers(0, 2), min_size=len(boxes), max_size=len(boxes)))
-        ground_truths.append(np.column_stack([np.array(ids, dtype=float), boxes]))
-        difficult.append(
-            np.array(draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids))), bool)
-        )
-        near = np.clip(boxes + draw(st.integers(-1, 1)) * np.array([1, 0, 0, 1]), 0, None)
-        boxes = np.vstack([near[(near[:, 2:] > near[:, :2]).all(axis=1)], draw(pixel_boxes(0, 8))])
-        size = len(boxes)
-        ids = draw(st.lists(st.integers(0, 2), min_size=size, max_size=size))
-        scores = draw(st.lists(st.integers(1, 5), min_size=size, max_size=size))
-        detections.append(np.column_stack([np.array(ids), np.array(scores) / 5, boxes]))
-    if not tied_scores:
-        detections = untie(detections)
-    return detections, ground_truths, difficult
+        ids, boxes = draw(rows_of_image(max_rows=6))
+        flags = st.lists(st.sampled_from([False, False, True]), min_size=6, max_size=6)
+        ground_truths.append(np.column_stack([ids, boxes]))
+        difficult.append(np.array(draw(flags))[: len(ids)])
+        ids, boxes = draw(rows_of_image(max_rows=10))
+        scores = draw(st.lists(st.integers(1, 5), min_size=10, max_size=10))
+        detections.append(np.column_stack([ids, np.array(scores)[: len(ids)] / 5, boxes]))
+    return detections if tied_scores else untie(detections), ground_truths, difficult
 
 
 def untie(detections):
@@ -219,7 +163,7 @@ def gluoncv_average_precisions(metric, detections, ground_truths, difficult):
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize(("mode", "metric"), [("11-point", VOC07MApMetric), ("area", VOCMApMetric)])
 @given(data=data_sets(), iou_threshold=st.sampled_from([0.3, 0.5, 0.75]))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_equals_the_voc_metrics_of_gluoncv(mode, metric, data, iou_threshold):
     assume(any(len(rows) for rows in data[0] + data[1]))  # GluonCV cannot do without any row
     detections, ground_truths, difficult = data
@@ -285,9 +229,33 @@ def assert_equals_pycocotools(detections, ground_truths, difficult):
 
 
 @given(data=data_sets())
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 def test_equals_pycocotools(data):
     assert_equals_pycocotools(*data)
+
+
+@pytest.mark.parametrize("num_objects", [5, 10, 20])
+def test_recalls_that_a_level_just_misses_are_those_of_the_oracles(num_objects):
+    # As floating-point numbers, 3 of 5 is less than 6 steps of 0.1: where a recall meets a level,
+    # rounding decides.
+    corners = 10.0 * np.arange(num_objects)
+    objects = np.column_stack([np.zeros(num_objects), *[corners] * 2, *[corners + 5] * 2])
+    difficult = [np.zeros(num_objects, dtype=bool)]
+    for num_found in range(1, num_objects + 1):
+        detections = [np.insert(objects[:num_found], 1, 0.5, axis=1)]
+        data = detections, [objects], difficult
+        oracle = gluoncv_average_precisions(VOC07MApMetric(0.5, CLASS_NAMES), *data)
+        result = evaluate_detections(*data[:2], CLASS_NAMES, mode="11-point")
+        assert result.mean == pytest.approx(oracle["circle"], abs=1e-6)
+        assert_equals_pycocotools(*data)
+
+
+def test_equals_pycocotools_where_overlaps_are_equal():
+    objects = np.array([[0, 0, 0, 8, 10], [0, 4, 0, 12, 10.0]])
+    # The first overlaps both by 0.6, the second the last only: who comes first matters.
+    detections = np.array([[0, 0.9, 2, 0, 10, 10], [0, 0.8, 5, 0, 13, 10]])
+    assert_equals_pycocotools([detections], [objects], [np.zeros(2, dtype=bool)])
+    assert evaluate_coco([detections], [objects], CLASS_NAMES).ap50 < 1
 
 
 def test_equals_pycocotools_beyond_100_detections_of_an_image():
@@ -325,7 +293,7 @@ def all_average_precisions(*data):
 
 
 @given(data=data_sets(tied_scores=False), random=st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_the_order_of_detections_and_images_does_not_matter(data, random):
     shuffled = [list(image) for image in zip(*data)]
     random.shuffle(shuffled)
@@ -335,7 +303,7 @@ def test_the_order_of_detections_and_images_does_not_matter(data, random):
 
 
 @given(data=data_sets())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_fractions_and_pixels_give_the_same(data):
     detections, ground_truths, difficult = data
     scale = np.array([1 / 64, 1 / 32] * 2)  # powers of two, exact in floating point
@@ -347,7 +315,7 @@ def test_fractions_and_pixels_give_the_same(data):
 
 
 @given(data=data_sets())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_padding_rows_change_nothing(data):
     detections, ground_truths, difficult = data
     padded_detections = [np.vstack([rows, np.full((2, 6), -1)]) for rows in detections]
@@ -358,7 +326,7 @@ def test_padding_rows_change_nothing(data):
 
 
 @given(data=data_sets())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_perfect_detector_scores_one(data):
     # Every object found once, and boxes that do not coincide: they tell which object is meant.
     _, ground_truths, _ = data
