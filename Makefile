@@ -38,7 +38,7 @@ pretrained: data ## reproduce the checkpoint in data/pretrained/
 	$(python) -m utils.train_toy
 
 bench: data ## time to a given precision, and steps beside PyTorch (which it installs)
-	.venv/bin/uv pip install --quiet --python $(python) torch==2.13.0
+	.venv/bin/uv pip install --quiet --python $(python) --torch-backend cpu -r pyproject.toml --extra bench
 	$(python) benchmarks/time_to_ap.py
 	$(python) benchmarks/step.py
 

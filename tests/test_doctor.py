@@ -29,7 +29,7 @@ def packages(monkeypatch):
 
 @pytest.fixture
 def child(monkeypatch):
-    """Pretend that every fresh interpreter ends like this: child(True, "its output", "")."""
+    """Pretend that every fresh interpreter ends like this: child(well, its output, an error)."""
     return lambda *outcome: monkeypatch.setattr(doctor, "run_python", lambda *_: outcome)
 
 
@@ -122,11 +122,12 @@ def test_mxnet_that_does_not_import(packages, child, error, cause, fix):
 def test_gluoncv(packages, child):
     packages(gluoncv="0.10.5.post0")
     child(True, "", "a warning")
-    assert doctor.check_gluoncv() == doctor.Finding("GluonCV", "0.10.5.post0")
+    assert doctor.check_gluoncv(True) == doctor.Finding("GluonCV", "0.10.5.post0")
     child(False, "", "ImportError: libGL.so.1")
-    assert "libGL.so.1" in doctor.check_gluoncv().cause
+    assert "libGL.so.1" in doctor.check_gluoncv(True).cause
+    assert not doctor.check_gluoncv(False).cause  # MXNet's line says why
     packages()
-    assert doctor.check_gluoncv().value == "not installed"
+    assert doctor.check_gluoncv(True).value == "not installed"
 
 
 def test_package_that_is_ours(child):
@@ -179,22 +180,29 @@ def test_gpus_under_the_gpu_build(packages):
         assert finding.fix.endswith("make setup VARIANT=cpu")
 
 
-def test_context(packages, child):
-    packages(mxnet="1.9.1")
-    child(True, "cpu(0)", "")
-    assert doctor.check_context([]) == doctor.Finding("Context", "cpu(0)")
-    assert not doctor.check_context([AMPERE]).cause  # the CPU build uses the CPU
-    packages(mxnet_cu117="1.9.1")
-    assert not doctor.check_context([HOPPER]).cause  # check_gpus says why
-    assert "driver version" in _with_outcome(child, "cpu(0)", "driver version", [AMPERE]).cause
-    assert not _with_outcome(child, "gpu(0)", "", [AMPERE]).cause
-    child(False, "", "ImportError: no MXNet")
-    assert "ImportError: no MXNet" in doctor.check_context([]).cause
+@pytest.mark.parametrize(
+    ("package", "context", "gpus", "good"),
+    [
+        ("mxnet", "cpu(0)", [], True),
+        ("mxnet", "cpu(0)", [AMPERE], True),  # the CPU build uses the CPU
+        ("mxnet_cu117", "gpu(0)", [AMPERE], True),
+        ("mxnet_cu117", "cpu(0)", [AMPERE], False),
+        ("mxnet_cu117", "cpu(0)", [HOPPER], True),  # the GPUs' line says why
+    ],
+)
+def test_context(packages, child, package, context, gpus, good):
+    packages(**{package: "1.9.1"})
+    child(True, context, "insufficient driver version")
+    finding = doctor.check_context(True, gpus)
+    assert finding.value == context
+    assert (not finding.cause) == good
+    assert good or "insufficient driver version" in finding.cause
 
 
-def _with_outcome(child, output, error, gpus):
-    child(True, output, error)
-    return doctor.check_context(gpus)
+def test_no_context(child):
+    child(False, "", "ImportError: no module")
+    assert "ImportError: no module" in doctor.check_context(True, []).cause
+    assert not doctor.check_context(False, []).cause  # MXNet's line says why
 
 
 class Driver:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -89,7 +90,16 @@ def test_this_interpreter_runs_the_locked_versions():
         assert metadata.version(name) == pinned("cpu", python)[name]
 
 
-def test_photographs_come_from_the_same_packages_everywhere():
-    versions = {python: pinned("cpu", python) for python in PYTHONS}
-    assert {pins["scikit-learn"] for pins in versions.values()} == {"1.7.2"}
-    assert {pins["scikit-image"] for pins in versions.values()} == {"0.24.0", "0.25.2"}
+def test_make_alone_lists_every_target():
+    command = ["make", "--no-print-directory"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {line.split()[1] for line in listed.splitlines()} == set(targets)
+    assert {"setup", "run", "test", "lab", "data", "train", "check", "matrix", "clean"} < {*targets}
+
+
+def test_workflow_pins_every_action():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    uses = re.findall(r"uses: (.+)", text)
+    assert uses
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", use) for use in uses)

@@ -102,16 +102,19 @@ def explain_import_error(error):
     return f"`import mxnet` fails: {error}", f"make clean, then {SET_UP}"
 
 
-def check_gluoncv():
+def check_gluoncv(mxnet_works):
     """Find GluonCV's version (from its metadata: gluoncv.__version__ is wrong)."""
     value = installed_version("gluoncv")
     if value is None:
         return Finding("GluonCV", "not installed", "GluonCV is not in this environment", SET_UP)
+    if not mxnet_works:
+        return Finding("GluonCV", f"{value} (not tried, for want of MXNet)")
     works, _, error = run_python("import utils, mxnet, gluoncv")
     if works:
         return Finding("GluonCV", value)
-    cause = f"`import gluoncv` fails: {error}"
-    return Finding("GluonCV", value, cause, f"mend MXNet first if it is listed; {SET_UP}")
+    return Finding(
+        "GluonCV", value, f"`import gluoncv` fails: {error}", f"make clean, then {SET_UP}"
+    )
 
 
 def check_package():
@@ -158,13 +161,15 @@ def check_gpus(gpus):
     return Finding("GPUs", value, cause, fix)
 
 
-def check_context(gpus):
-    """Find the context that the lessons will use."""
+def check_context(mxnet_works, gpus):
+    """Find the context that the lessons will use, beside GPUs [(name, (major, minor))]."""
+    if not mxnet_works:
+        return Finding("Context", "none, for want of MXNet")
     code = "from utils.context import best_context; print(best_context())"
     works, found, error = run_python(code)
     if not works:
         cause = f"no context can be chosen: {error}"
-        return Finding("Context", "none", cause, f"mend what is listed before; else {SET_UP}")
+        return Finding("Context", "none", cause, f"make clean, then {SET_UP}")
     usable = gpus and gpus[0][1][0] in GPU_MAJORS and installed_version("mxnet-cu117")
     if not (usable and found.startswith("cpu")):
         return Finding("Context", found)
@@ -217,8 +222,11 @@ def run_python(code, folder=None):
 def examine():
     """Return the findings of every check."""
     gpus = find_gpus()
-    checks = (check_platform, check_python, check_numpy, check_mxnet, check_gluoncv, check_package)
-    return [check() for check in (*checks, check_threads)] + [check_gpus(gpus), check_context(gpus)]
+    mxnet = check_mxnet()
+    works = not mxnet.cause
+    findings = [check_platform(), check_python(), check_numpy(), mxnet, check_gluoncv(works)]
+    findings += [check_package(), check_threads(), check_gpus(gpus), check_context(works, gpus)]
+    return findings
 
 
 def report(findings):
