@@ -1,7 +1,7 @@
 """Train ToySSD on an embedded data set: `python -m utils.train_toy --help`.
 
-Writes the detector, and beside it a card: JSON with the scores on held-out images, and what it
-takes to get them again.
+Writes the detector and beside it a card, JSON with the scores on held-out images and what it takes
+to get them again, and a picture of what it detects in some of them.
 """
 
 import argparse
@@ -14,22 +14,34 @@ from utils.checkpoint import replace_atomically, save_checkpoint
 from utils.compat import core_count
 from utils.context import SEED, best_context, seed_everything
 from utils.data import open_preset
-from utils.detection import Detector, evaluate_detector
+from utils.detection import Detector, detect, evaluate_detector
 from utils.make_data import PRESETS, ensure
+from utils.plotting import show_detections, to_png
 from utils.ssd import toy_ssd
 from utils.training import TrainingConfig, train
 
 import mxnet as mx
+from matplotlib.figure import Figure
 
 TRAINED = Path(__file__).resolve().parents[1] / "build" / "trained"
 
 
-def save_detector(path, detector, card):
-    """Write a detector's checkpoint without the optimiser's state, and its card beside it."""
+def save_detector(path, detector, card, dataset):
+    """Write a detector without the optimiser's state, its card, and what it sees in a data set."""
     metadata = {"class_names": detector.class_names, "image_size": detector.image_size}
     save_checkpoint(path, detector.net, metadata)
     text = json.dumps(card, indent=1) + "\n"
     replace_atomically(path.with_suffix(".json"), lambda file: Path(file).write_text(text))
+    picture = to_png(draw_detections(detector, dataset))
+    replace_atomically(path.with_suffix(".png"), lambda file: Path(file).write_bytes(picture))
+
+
+def draw_detections(detector, dataset, rows=2, columns=4):
+    """Return a figure of the detections in the first images of a data set."""
+    figure = Figure(figsize=(2.4 * columns, 2.4 * rows), layout="constrained")
+    for (image, _), ax in zip(dataset, figure.subplots(rows, columns).flat):
+        show_detections(image, detect(image, detector), detector.class_names, ax=ax)
+    return figure
 
 
 def make_card(preset, config, history, result):
@@ -74,7 +86,7 @@ def main(arguments=None):
     detector = Detector(net, dataset.class_names, config.image_sizes[-1])
     result = evaluate_detector(detector, held_out)
     card = make_card(options.preset, config, history, result)
-    save_detector(options.out / f"toy_ssd_{options.preset}.params", detector, card)
+    save_detector(options.out / f"toy_ssd_{options.preset}.params", detector, card, held_out)
     running.unlink()
     print(result)
     print(json.dumps(card, indent=1))

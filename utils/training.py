@@ -15,7 +15,7 @@ from utils.checkpoint import (
     save_checkpoint,
 )
 from utils.context import SEED, seed_everything
-from utils.data import normalize, training_loader
+from utils.data import augment, normalize, training_loader
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
 from utils.targets import multibox_target
@@ -31,14 +31,14 @@ BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
 class TrainingConfig:
     """How to train. The defaults are the course's recipe.
 
-    image_sizes: side of the images in pixels, one entry an epoch; small images first cost little.
+    image_sizes: side of the images in pixels, one entry an epoch.
     learning_rate: peak of the one-cycle schedule; warmup: share of the steps before the peak.
     clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
     """
 
-    image_sizes: tuple = (128,) * 4 + (256,) * 2
+    image_sizes: tuple = (128,) * 7
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup: float = 0.3
     weight_decay: float = 0.0
     clip_norm: float = 10.0
@@ -78,16 +78,17 @@ class TrainingRun:
 
     net: a detector such as `ssd.ToySSD`, initialised; dataset: a `data.DetectionDataset`;
     config: a TrainingConfig; cls_loss(cls_preds, cls_targets) and box_loss(box_preds, box_targets,
-    box_masks): losses as in `utils.losses`.
+    box_masks): losses as in `utils.losses`; transform: see `data.training_loader`.
     history: one dict an epoch with its losses, the two anchor metrics and the speed.
     """
 
-    def __init__(self, net, dataset, config, cls_loss=None, box_loss=None):
+    def __init__(self, net, dataset, config, cls_loss=None, box_loss=None, transform=augment):
         self.net = net
         self.dataset = dataset
         self.config = config
         self.cls_loss = cls_loss or FocalLoss()
         self.box_loss = box_loss or SmoothL1Loss()
+        self.transform = transform
         self.cls_loss.hybridize()
         self.box_loss.hybridize()
         self.batch_size = min(config.batch_size, len(dataset))
@@ -134,7 +135,7 @@ class TrainingRun:
         num_steps = self.steps_per_epoch * len(self.config.image_sizes)
         seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
         totals, num_images, started = np.zeros(4), 0, time.perf_counter()
-        batches = training_loader(self.dataset, self.batch_size, size)
+        batches = training_loader(self.dataset, self.batch_size, size, self.transform)
         for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
             rate = one_cycle(step, num_steps, self.config.learning_rate, self.config.warmup)
             batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
@@ -186,15 +187,16 @@ class TrainingRun:
         }
 
 
-def train(net, dataset, config, evaluate=None, checkpoint=None):
+def train(net, dataset, config, evaluate=None, checkpoint=None, **parts):
     """Train a detector to the end of its configuration; return the history.
 
+    net, dataset, config and parts (losses, transform): see TrainingRun.
     evaluate: called after every epoch, returns a dict of held-out scores for the history.
     checkpoint: path of a file that is written after every epoch. Where it exists, training goes on
     from it, and ends with the same weights as a run that was never stopped.
     The remaining time counts pixels, since a large image costs more than a small one.
     """
-    run = TrainingRun(net, dataset, config)
+    run = TrainingRun(net, dataset, config, **parts)
     if checkpoint is not None and Path(checkpoint).exists():
         run.resume(checkpoint)
     epoch_pixels = [run.steps_per_epoch * run.batch_size * size**2 for size in config.image_sizes]
