@@ -94,17 +94,17 @@ def decode_detections(
     probabilities = nd.softmax(cls_preds, axis=-1)[:, 1:]  # (A, C): background is column 0
     scores = probabilities.max(axis=1)
     boxes = clip_boxes(decode_offsets(box_preds.reshape((-1, 4)), anchors, VARIANCES))
-    rows = nd.concat(
-        probabilities.argmax(axis=1).expand_dims(1), scores.expand_dims(1), boxes, dim=1
-    )
-    order = scores.argsort(is_ascend=False)[:NMS_CANDIDATES]
-    rows = rows.take(order)[: int((scores >= score_threshold).sum().asscalar())]
+    class_ids = probabilities.argmax(axis=1)
+    rows = nd.concat(class_ids.expand_dims(1), scores.expand_dims(1), boxes, dim=1).asnumpy()
+    rows = rows[rows[:, 1] >= score_threshold]
+    # Stable, unlike MXNet's argsort: of equal scores (1.0 is common) the first anchor comes first.
+    rows = rows[np.argsort(-rows[:, 1], kind="stable")][:NMS_CANDIDATES]
     keep = []
-    for class_id in np.unique(rows[:, 0].asnumpy()):
-        members = np.flatnonzero(rows[:, 0].asnumpy() == class_id)
-        kept = non_maximum_suppression(rows.take(nd.array(members))[:, 2:], nms_threshold)
-        keep.extend(members[kept])
-    return rows.asnumpy()[sorted(keep)][:MAX_DETECTIONS]
+    for class_id in np.unique(rows[:, 0]):
+        members = np.flatnonzero(rows[:, 0] == class_id)
+        boxes = nd.array(rows[members, 2:], ctx=anchors.context)
+        keep.extend(members[non_maximum_suppression(boxes, nms_threshold)])
+    return rows[sorted(keep)][:MAX_DETECTIONS]
 
 
 def multibox_detection(

@@ -52,7 +52,8 @@ def assign_image_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=V
     is_positive = matches >= 0
     matched = objects.take(nd.relu(matches))  # (A, 5); rows of background anchors are masked
     box_masks = is_positive.expand_dims(axis=1).tile((1, 4))
-    box_targets = encode_offsets(matched[:, 1:], anchors, variances) * box_masks
+    offsets = encode_offsets(matched[:, 1:], anchors, variances)  # NaN for a box without an area
+    box_targets = nd.where(box_masks, offsets, nd.zeros_like(offsets))
     return box_targets, box_masks, (matched[:, 0] + 1) * is_positive
 
 
@@ -64,11 +65,12 @@ def assign_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANC
     Returns box_targets (N, 4 * A) offsets, box_masks (N, 4 * A) 1 where an offset counts,
     cls_targets (N, A) class_id + 1, or 0 for background. Same as `nd.contrib.MultiBoxTarget`.
     """
-    images = [assign_image_targets(anchors[0], image, threshold, variances) for image in labels]
-    box_targets, box_masks, cls_targets = (
-        nd.stack(*column) for column in zip(*images, strict=True)
-    )
-    return box_targets.flatten(), box_masks.flatten(), cls_targets
+    with autograd.pause():  # targets are data: no gradient flows through them
+        images = [assign_image_targets(anchors[0], image, threshold, variances) for image in labels]
+        box_targets, box_masks, cls_targets = (
+            nd.stack(*column) for column in zip(*images, strict=True)
+        )
+        return box_targets.flatten(), box_masks.flatten(), cls_targets
 
 
 def multibox_target(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
