@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 VISIBLE_ALPHA = 0.5  # a pixel belongs to the object that gives at least half of its light
-VISIBLE_SHARE = 0.4  # an object that would keep less of its pixels is not covered: the other moves
+VISIBLE_SHARE = 0.4  # a new object that leaves an earlier one less of its pixels goes elsewhere
 PLACEMENT_TRIES = 20
 SIDE_RANGE = (0.10, 0.65)  # object's longer side, as a fraction of the image's shorter side
 CROP_RANGE = (0.35, 1.0)  # side of the photograph's crop, as a fraction of the largest that fits

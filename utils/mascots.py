@@ -237,7 +237,7 @@ def render(parts, rotation, light, side_px):
     if not side_px > 0:
         raise ValueError(f"side_px is {side_px}; it must be above 0")
     centers, axes, radii, extent = _place(parts, rotation, side_px * SUPERSAMPLING)
-    width, height = np.ceil(extent / SUPERSAMPLING).astype(int)
+    width, height = np.ceil(np.round(extent / SUPERSAMPLING, 6)).astype(int)
     forms = np.einsum("pik,pk,pjk->pij", axes, 1 / np.square(radii), axes)
     shape = (height * SUPERSAMPLING, width * SUPERSAMPLING)
     nearest, depth = _cast(centers, forms, _reach(axes, radii), shape)

@@ -126,7 +126,7 @@ def _label_rows(label, where):
 def decode_jpeg(jpeg, where):
     """Decode JPEG bytes to (H, W, 3) uint8 RGB; raise RecordError for a truncated or broken one.
 
-    OpenCV fills what is missing with grey and goes on, hence the search for the end marker.
+    MXNet's own decoder fills what a truncated file lacks and goes on.
     """
     if not jpeg.startswith(JPEG_START):
         raise RecordError(f"{where}: no JPEG image behind the label; pack a JPEG file")
