@@ -1,8 +1,11 @@
 """ToySSD: a small single-shot detector with five scales (after Liu et al., SSD, 2016)."""
 
+import math
+
 from utils.anchors import anchor_shapes
 
-from mxnet import init, runtime
+import numpy as np
+from mxnet import init, nd, runtime
 from mxnet.gluon import nn
 
 # Two sizes a scale. The first ones run from 0.2 to 0.88 in equal steps of 0.17; the second is the
@@ -11,14 +14,24 @@ SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961)
 RATIOS = (1, 2, 0.5)
 # Three halvings in the body and three more after it leave one pixel of a 64-pixel image.
 MINIMUM_IMAGE_SIZE = 64
+# Probability of background for every anchor before training.
+BACKGROUND_PRIOR = 0.99
 
 
 def class_predictor(num_anchors, num_classes):
     """Return the convolution that scores every anchor of every pixel.
 
-    Channel `anchor * (num_classes + 1) + c` is the score of class c; class 0 is background.
+    Channel `anchor * (num_classes + 1) + c` is the score of class c; class 0 is background. The
+    bias starts so that nearly every anchor is background, as it is: else the first steps of
+    training learn nothing but that (Lin et al., Focal Loss, section 4.1).
     """
-    return nn.Conv2D(num_anchors * (num_classes + 1), kernel_size=3, padding=1)
+    bias = [math.log(num_classes * BACKGROUND_PRIOR / (1 - BACKGROUND_PRIOR))] + [0] * num_classes
+    return nn.Conv2D(
+        num_anchors * (num_classes + 1),
+        kernel_size=3,
+        padding=1,
+        bias_initializer=init.Constant(np.array(bias * num_anchors)),
+    )
 
 
 def box_predictor(num_anchors):
@@ -95,6 +108,18 @@ class ToySSD(nn.HybridBlock):
             self.class_predictors.add(*[class_predictor(k, num_classes) for k in num_anchors])
             self.box_predictors = nn.HybridSequential()
             self.box_predictors.add(*[box_predictor(k) for k in num_anchors])
+
+    def forward(self, x):
+        """Check the size of the images, then go on to `hybrid_forward`.
+
+        Raises ValueError for an image below `MINIMUM_IMAGE_SIZE`.
+        """
+        if isinstance(x, nd.NDArray) and min(x.shape[2:]) < MINIMUM_IMAGE_SIZE:
+            raise ValueError(
+                f"images are {x.shape[3]} x {x.shape[2]} pixels; ToySSD halves them six times: "
+                f"resize them to {MINIMUM_IMAGE_SIZE} or more"
+            )
+        return super().forward(x)
 
     def hybrid_forward(self, F, x):
         """Return anchors, class scores and offsets of a batch of images.
