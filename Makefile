@@ -1,5 +1,6 @@
 # Single Shot: every target sets up what it needs first; `make` alone lists the targets.
 # VARIANT=gpu takes MXNet's GPU build, VARIANT=cpu goes back; else the environment stays as it is.
+# UV_TORCH_BACKEND=cpu lets `make bench` fetch the small PyTorch, without CUDA.
 # PYTHONS="3.12 3.13" limits the matrix.
 # SINGLE_SHOT_PROFILE=smoke|class|full says how long the lessons may take (class: minutes).
 
@@ -38,7 +39,7 @@ pretrained: data ## reproduce the checkpoint in data/pretrained/
 	$(python) -m utils.train_toy
 
 bench: data ## time to a given precision, and steps beside PyTorch (which it installs)
-	.venv/bin/uv pip install --quiet --python $(python) --torch-backend cpu -r pyproject.toml --extra bench
+	.venv/bin/uv pip install --quiet --python $(python) -r pyproject.toml --extra bench
 	$(python) benchmarks/time_to_ap.py
 	$(python) benchmarks/step.py
 
