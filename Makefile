@@ -9,7 +9,7 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab data train pretrained bench check sync matrix lock clean
+.PHONY: help setup run test lab data train pretrained bench check sync store matrix lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ check: setup ## format and lint, lessons included; changes nothing
 
 sync: setup ## write the library's code into the lessons that show it
 	$(python) tools/sync.py
+
+store: export SINGLE_SHOT_PROFILE = class
+store: data ## execute every lesson and store it with its outputs, as `make test` compares them
+	$(python) tools/store.py
 
 matrix: ## unit tests and lessons (smoke) under every supported Python installed here
 	@tools/matrix $(PYTHONS)
