@@ -32,7 +32,8 @@ def run_python(code, **environment):
 
 def test_missing_names_are_put_back():
     names = ("all", "any", "prod", "round", "isin", "trapezoid", "inf", "nan", "sort")
-    numpy = types.SimpleNamespace(**{name: getattr(np, name, name) for name in names})
+    # NumPy 1 has no trapezoid, and does not need it: there trapz is at hand.
+    numpy = types.SimpleNamespace(**{name: getattr(np, name, None) for name in names})
     restored = compat.restore_numpy_names(numpy)
     assert len(restored) == len(set(restored)) == 23
     assert numpy.bool is bool and numpy.float is float and numpy.int is int

@@ -6,6 +6,7 @@ loader's path. `prepare` mends all three and changes nothing that is already rig
 """
 
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
@@ -78,28 +79,25 @@ def restore_numpy_names(numpy):
         The list of names that were missing and have been put back.
     """
     restored = []
-    for name in (*RENAMED, *VALUES, *WITHDRAWN):
+    for name in (*RENAMED, *VALUES, "msort", *WITHDRAWN):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # looking at a deprecated name warns
             if hasattr(numpy, name):
                 continue
-        if name in RENAMED:
-            value = getattr(numpy, RENAMED[name])
-        else:
-            value = VALUES[name] if name in VALUES else _withdrawn(name)
-        setattr(numpy, name, value)
+        setattr(numpy, name, _replacement(numpy, name))
         restored.append(name)
-    if not hasattr(numpy, "msort"):
-        numpy.msort = _msort
-        restored.append("msort")
     return restored
 
 
-def _msort(values):
-    """Sort along the first axis, as numpy.msort did."""
-    import numpy
-
-    return numpy.sort(values, axis=0)
+def _replacement(numpy, name):
+    """Return what a removed NumPy name shall stand for."""
+    if name in RENAMED:
+        return getattr(numpy, RENAMED[name])
+    if name in VALUES:
+        return VALUES[name]
+    if name == "msort":
+        return functools.partial(numpy.sort, axis=0)
+    return _withdrawn(name)
 
 
 def _withdrawn(name):
