@@ -36,7 +36,7 @@ train: data ## train the detector and score it on held-out images
 	$(python) -m utils.train_toy
 
 pretrained: data ## reproduce the checkpoint in data/pretrained/
-	$(python) -m utils.train_toy
+	$(python) -m utils.train_toy --out data/pretrained
 
 bench: data ## time to a given precision, and steps beside PyTorch (which it installs)
 	.venv/bin/uv pip install --quiet --python $(python) -r pyproject.toml --extra bench

@@ -113,3 +113,15 @@ def test_terminal_shows_every_cell(run_lessons):
     progress.begin("00_tour")
     progress.cell(3, 12)
     assert "[1/1] 00_tour  cell 3 of 12" in terminal.getvalue().splitlines()[-1]
+
+
+def test_pages_hold_the_alt_text_of_pictures(run_lessons, tmp_path):
+    picture = {"output_type": "display_data", "data": {"image/png": "aGVsbG8="}}
+    picture["metadata"] = {"image/png": {"alt": 'two "boxes" & an arrow'}}
+    path = write_lesson(tmp_path, "00_drawn", "draw()")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs = [nbformat.from_dict(picture)]
+    run_lessons.write_pages(notebook, path, tmp_path)
+    page = (tmp_path / "00_drawn.html").read_text()
+    assert """alt='two "boxes" &amp; an arrow'""" in page
+    assert "No description has been provided" not in page

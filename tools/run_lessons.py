@@ -19,6 +19,7 @@ from pathlib import Path
 from utils.context import run_profile
 
 import nbformat
+from jinja2 import DictLoader
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbconvert import HTMLExporter
@@ -33,6 +34,14 @@ td, th {{ padding: .3em 1em .3em 0; text-align: left; vertical-align: top }}</st
 <table><tr><th>Lesson</th><th>Time</th><th>Result</th></tr>
 {rows}
 </table></html>
+"""
+# nbconvert's default template drops the alt text that `plotting.show` stores with a picture.
+LESSON_TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
+{%- block data_png scoped -%}
+{%- set alt = output | get_metadata('alt', 'image/png') -%}
+{%- set image = '<img alt="' ~ (alt | escape_html) ~ '" ' if alt else '<img ' -%}
+{{ super() | replace('<img ', image, 1) }}
+{%- endblock data_png -%}
 """
 
 
@@ -154,9 +163,13 @@ def write(path, text):
 
 
 def write_pages(notebook, path, output):
-    """Write an executed notebook and its web page, pictures inside."""
+    """Write an executed notebook and its web page, pictures with their alt text inside."""
     write(output / path.name, nbformat.writes(notebook))
-    exporter = HTMLExporter(embed_images=True)
+    exporter = HTMLExporter(
+        embed_images=True,
+        extra_loaders=[DictLoader({"lesson.html.j2": LESSON_TEMPLATE})],
+        template_file="lesson.html.j2",
+    )
     resources = {"metadata": {"path": str(path.parent), "name": path.stem}}
     write(output / f"{path.stem}.html", exporter.from_notebook_node(notebook, resources)[0])
 
