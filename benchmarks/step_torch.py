@@ -75,30 +75,33 @@ def smooth_l1_loss(box_preds, box_targets, box_masks):
     return loss / (box_masks.sum() / 4).clamp(min=1)
 
 
-def main(path, variant):
-    """Serve a training step, a forward pass and a matrix product.
-
-    variant: `eager`, `channels_last` or `compiled`, which is channels_last too.
-    """
+def load(path, variant):
+    """Return the network and the batch, a list of tensors, laid out as the variant wants them."""
     batch, weights = load_inputs(path)
-    images, cls_targets, box_targets, box_masks = (torch.from_numpy(array) for array in batch)
-    cls_targets = cls_targets.long()
+    images, cls_targets, *box_targets = (torch.from_numpy(array) for array in batch)
     net = ToySSD(num_classes=1)
     load_weights(net, weights)
     if variant != "eager":
         images = images.to(memory_format=torch.channels_last)
         net = net.to(memory_format=torch.channels_last)
+    return net, [images, cls_targets.long(), *box_targets]
+
+
+def main(path, variant):
+    """Serve a training step, a forward pass and a matrix product.
+
+    variant: `eager`, `channels_last` or `compiled`, which is channels_last too.
+    """
+    net, (images, cls_targets, *box_targets) = load(path, variant)
     optimizer = torch.optim.Adam(net.parameters(), LEARNING_RATE, fused=True)
     matrix = torch.randn(MATRIX_SIZE, MATRIX_SIZE)
+    maybe_compile = torch.compile if variant == "compiled" else lambda function: function
+    predict = maybe_compile(net)
 
+    @maybe_compile
     def total_loss():
         cls_preds, box_preds = net(images)
-        loss = focal_loss(cls_preds, cls_targets)
-        return loss + smooth_l1_loss(box_preds, box_targets, box_masks)
-
-    predict = net
-    if variant == "compiled":
-        total_loss, predict = torch.compile(total_loss), torch.compile(net)
+        return focal_loss(cls_preds, cls_targets) + smooth_l1_loss(box_preds, *box_targets)
 
     def train():
         net.train()
