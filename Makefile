@@ -38,10 +38,11 @@ train: data ## train the detector and score it on held-out images
 pretrained: data ## reproduce the checkpoint in data/pretrained/
 	$(python) -m utils.train_toy --out data/pretrained
 
-bench: data ## time to a given precision, and steps beside PyTorch (which it installs)
-	.venv/bin/uv pip install --quiet --python $(python) -r pyproject.toml --extra bench
-	$(python) benchmarks/time_to_ap.py
-	$(python) benchmarks/step.py
+bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BACKEND=cpu: small build)
+	test -x build/torch/bin/python || .venv/bin/uv venv --quiet --python $(python) build/torch
+	.venv/bin/uv pip install --quiet --python build/torch --group bench
+	$(python) benchmarks/step.py --json build/step.json
+	$(python) benchmarks/time_to_ap.py --json build/time_to_ap.json
 
 check: setup ## format and lint, lessons included; changes nothing
 	$(python) -m ruff format --check .

@@ -37,7 +37,7 @@ class TrainingConfig:
     """
 
     image_sizes: tuple = (128,) * 6
-    batch_size: int = 32
+    batch_size: int = 16
     learning_rate: float = 4e-3
     warmup: float = 0.3
     weight_decay: float = 0.0
