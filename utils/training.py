@@ -36,7 +36,7 @@ class TrainingConfig:
     clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
     """
 
-    image_sizes: tuple = (128,) * 6
+    image_sizes: tuple = (128,) * 5
     batch_size: int = 16
     learning_rate: float = 4e-3
     warmup: float = 0.3
