@@ -1,0 +1,57 @@
+"""Execute lessons and store them with their outputs, as they are committed.
+
+    python tools/store.py [LESSON.ipynb ...]
+
+All lessons by default, with the run profile of the environment. Progress bars, warnings, widgets
+and all that tells of the machine are left out; a lesson that fails stays as it was.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from run_lessons import ROOT, run_lesson
+from sync import lesson_paths, save
+
+TIME_LIMIT = 1800  # seconds for one lesson
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def is_kept(output):
+    """Tell whether an output belongs in the stored lesson."""
+    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+
+
+def clean(notebook):
+    """Remove from an executed notebook what only this run and this machine account for."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if is_kept(output)]
+    return notebook
+
+
+def main(arguments=None):
+    """Execute and store lessons; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON.ipynb")
+    options = parser.parse_args(arguments)
+    status = 0
+    for path in options.lessons or lesson_paths(ROOT / "notebooks"):
+        started = time.monotonic()
+        notebook, error = run_lesson(path.resolve(), TIME_LIMIT, lambda number, total: None)
+        if error:
+            status = 1
+        else:
+            save(clean(notebook), path)
+        print(f"{path.name}: {error or 'stored'}, {time.monotonic() - started:.0f} s", flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Bring the lessons in step with the library and with each other; `make sync` calls it.
+
+    python tools/sync.py [--check] [--notebooks FOLDER]
+
+Two parts of a lesson are written here and nowhere else, the rest stays as it is:
+- A code cell with the metadata `{"single_shot": {"source": ["boxes.box_iou"]}}` holds these
+  definitions of `utils`, docstrings cut to their first line.
+- Between LINKS_BEGIN and LINKS_END stand the links to the lesson before and the one after.
+Exit status 1 with --check if a lesson is out of step; nothing is changed then.
+"""
+
+import argparse
+import ast
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+LINKS_BEGIN, LINKS_END = "<!-- links: `make sync` writes them -->", "<!-- end of links -->"
+
+
+class SyncError(ValueError):
+    """A cell that cannot be brought in step; the message names lesson, cell and fix."""
+
+
+def lesson_paths(folder):
+    """Return the paths of the lessons in reading order."""
+    return sorted(folder.glob("[0-9]*.ipynb"))
+
+
+def sources_of(cell):
+    """Return the names of the definitions that a cell shows, such as `boxes.box_iou`."""
+    return cell.metadata.get("single_shot", {}).get("source", [])
+
+
+def definition(name):
+    """Return the code of a definition of `utils`, docstrings cut to their first line.
+
+    name: module and name at its top level, such as `boxes.box_iou`; comments right above an
+    assignment are part of it. Raises SyncError where there is no such definition.
+    """
+    module, _, wanted = name.partition(".")
+    path = ROOT / "utils" / f"{module}.py"
+    if not path.is_file():
+        raise SyncError(
+            f"{name}: there is no {path.relative_to(ROOT)}; name it `module.definition`"
+        )
+    lines = path.read_text().splitlines()
+    for node in ast.parse("\n".join(lines)).body:
+        if wanted in names_bound(node):
+            return "\n".join(_shorten_docstrings(lines, node))
+    raise SyncError(f"{name}: {path.relative_to(ROOT)} defines no {wanted!r} at its top level")
+
+
+def names_bound(node):
+    """Return the names that a statement defines or assigns."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _shorten_docstrings(lines, node):
+    """Return the lines of a top-level statement with every docstring cut to its first line."""
+    lines, end = list(lines), node.end_lineno
+    decorators = getattr(node, "decorator_list", [])
+    begin = min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
+    while lines[begin - 1].startswith("#"):
+        begin -= 1
+    definitions = (ast.FunctionDef, ast.ClassDef)
+    owners = [child for child in ast.walk(node) if isinstance(child, definitions)]
+    for owner in sorted(owners, key=lambda owner: -owner.lineno):  # the later lines first
+        if ast.get_docstring(owner) and owner.body[0].end_lineno > owner.body[0].lineno:
+            first, last = owner.body[0].lineno - 1, owner.body[0].end_lineno
+            lines[first:last] = [lines[first].rstrip() + '"""']
+            end -= last - first - 1
+    return lines[begin:end]
+
+
+def title_of(notebook):
+    """Return the first heading of a lesson."""
+    return re.search(r"^# +(.+)$", notebook.cells[0].source, re.MULTILINE).group(1).strip()
+
+
+def links(path):
+    """Return the line of links that the lesson at a path should have."""
+    paths = lesson_paths(path.parent)
+    number = paths.index(path)
+    parts = []
+    for word, neighbour in (("Previous", number - 1), ("Next", number + 1)):
+        if 0 <= neighbour < len(paths):
+            title = title_of(nbformat.read(paths[neighbour], as_version=4))
+            parts.append(f"{word}: [{title}]({paths[neighbour].name})")
+    return " · ".join([*parts, "[All lessons](README.md)"])
+
+
+def synced(path):
+    """Return a lesson as it should be, and the number and old code of each cell that differs.
+
+    Raises SyncError for a definition that `utils` lacks, and for a lesson without link markers.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    changed = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        try:
+            code = "\n\n\n".join(definition(name) for name in sources_of(cell)) or cell.source
+        except SyncError as error:
+            raise SyncError(f"{path.name}, cell {number}: {error}") from None
+        if LINKS_BEGIN in cell.source:
+            head, _, rest = cell.source.partition(LINKS_BEGIN)
+            tail = rest.partition(LINKS_END)[2]
+            code = f"{head}{LINKS_BEGIN}\n{links(path)}\n{LINKS_END}{tail}"
+        if code != cell.source:
+            changed.append(number)
+            cell.source = code
+    if not any(LINKS_BEGIN in cell.source for cell in notebook.cells):
+        raise SyncError(f"{path.name}: the last cell needs {LINKS_BEGIN} and {LINKS_END}")
+    return notebook, changed
+
+
+def save(notebook, path):
+    """Write a notebook in one step, so that nobody finds half of it."""
+    temporary = path.with_name(path.name + ".part")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def main(arguments=None):
+    """Sync or check every lesson; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if need be")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    status = 0
+    for path in lesson_paths(options.notebooks):
+        try:
+            notebook, changed = synced(path)
+        except SyncError as error:
+            print(error, file=sys.stderr)
+            status = 1
+            continue
+        cells = ", ".join(map(str, changed))
+        if changed and options.check:
+            print(f"{path.name}: out of step in cell {cells}; run `make sync`", file=sys.stderr)
+            status = 1
+        elif changed:
+            save(notebook, path)
+            print(f"{path.name}: wrote cell {cells}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
