@@ -3,7 +3,7 @@
 import sys
 
 from utils.losses import FocalLoss, SmoothL1Loss
-from utils.ssd import toy_ssd
+from utils.ssd import compile_for_inference, toy_ssd
 
 from mxnet import autograd, cpu, gluon, nd
 from step_server import ALPHA, GAMMA, LEARNING_RATE, MATRIX_SIZE, load_inputs, serve
@@ -25,6 +25,8 @@ def main(path):
     batch, weights = load_inputs(path)
     images, cls_targets, box_targets, box_masks = (nd.array(array) for array in batch)
     net, cls_loss, box_loss = load_net(weights), FocalLoss(ALPHA, GAMMA), SmoothL1Loss()
+    detector = load_net(weights)
+    compile_for_inference(detector, images.shape[2])
     cls_loss.hybridize(static_alloc=True, static_shape=True)
     box_loss.hybridize(static_alloc=True, static_shape=True)
     trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": LEARNING_RATE})
@@ -41,7 +43,7 @@ def main(path):
         return float(losses.sum().asscalar())
 
     def forward():
-        _, cls_preds, box_preds = net(images)
+        _, cls_preds, box_preds = detector(images)
         box_preds.wait_to_read()
         return float(cls_preds.mean().asscalar())
 

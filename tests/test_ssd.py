@@ -13,6 +13,7 @@ from utils.ssd import (
     body,
     box_predictor,
     class_predictor,
+    compile_for_inference,
     concat_predictions,
     down_sample,
     flatten_prediction,
@@ -197,13 +198,13 @@ def operators(block):
 
 def test_cpu_fuses():
     names = operators(initialised(ToySSD(1)))
-    assert names.count(FUSED) == 12 and "relu" not in names and "BatchNorm" not in names
+    assert names.count(FUSED) == 12 and "Activation" not in names and "BatchNorm" not in names
 
 
 def test_gpu_holds_no_fused_operator(on_gpu):
     names = operators(initialised(ToySSD(1)))
     assert FUSED not in names
-    assert names.count("BatchNorm") == 12 and names.count("relu") == 12
+    assert names.count("BatchNorm") == 12 and names.count("Activation") == 12
 
 
 def test_build_without_onednn_holds_no_fused_operator(monkeypatch):
@@ -255,3 +256,29 @@ def test_parameters_fit_fused_and_unfused_networks(monkeypatch, tmp_path):
     unfused.load_parameters(str(tmp_path / "net.params"))
     for one, other in zip(unfused(x), expected):
         np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_compiled_for_inference_equals_plain(batch_size):
+    x = nd.random.normal(shape=(batch_size, 3, 64, 96))
+    net = toy_ssd(2)
+    for _ in range(3):  # so that the running statistics are not those of the start
+        with autograd.record():
+            net(nd.random.normal(loc=1, shape=(4, 3, 64, 64)))[1].backward()
+    expected = net(x)
+    compile_for_inference(net, image_size=64)
+    for one, other in zip(net(x), expected):
+        np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_compiling_for_inference_joins_layers():
+    net = toy_ssd(1)
+    compile_for_inference(net, image_size=64)
+    names = {node["op"] for node in json.loads(net._cached_graph[1].tojson())["nodes"]}
+    assert "_sg_mkldnn_conv" in names and not names & {FUSED, "BatchNorm", "Activation"}
+
+
+def test_compiling_for_inference_leaves_other_devices_alone(on_gpu):
+    net = toy_ssd(1)
+    compile_for_inference(net, image_size=64)
+    assert all(layer.may_fuse for layer in net.stages[1] if isinstance(layer, BatchNormReLU))

@@ -10,7 +10,7 @@ from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
 from utils.checkpoint import load_checkpoint
 from utils.data import evaluation_loader, normalize, resize
 from utils.metrics import evaluate_coco
-from utils.ssd import toy_ssd
+from utils.ssd import compile_for_inference, toy_ssd
 
 import numpy as np
 from mxnet import nd
@@ -44,7 +44,7 @@ class Detector:
 
 
 def load_detector(path, ctx=None):
-    """Return the Detector in a checkpoint.
+    """Return the Detector in a checkpoint, compiled for detection.
 
     Raises checkpoint.CheckpointError, which names the file and the fix.
     """
@@ -52,7 +52,9 @@ def load_detector(path, ctx=None):
     class_names = tuple(checkpoint.metadata["class_names"])
     net = toy_ssd(len(class_names), ctx)
     checkpoint.load_into(net, ctx)
-    return Detector(net, class_names, checkpoint.metadata["image_size"])
+    image_size = checkpoint.metadata["image_size"]
+    compile_for_inference(net, image_size)
+    return Detector(net, class_names, image_size)
 
 
 def preprocess(image, size, ctx=None):

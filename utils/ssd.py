@@ -56,6 +56,12 @@ def concat_predictions(F, predictions):
     return F.concat(*[flatten_prediction(prediction) for prediction in predictions], dim=1)
 
 
+def on_onednn(net):
+    """Whether a network's weights lie where oneDNN computes: on the CPU, in a build that has it."""
+    devices = {ctx.device_type for p in net.collect_params().values() for ctx in p.list_ctx()}
+    return devices == {"cpu"} and runtime.Features().is_enabled("MKLDNN")
+
+
 class BatchNormReLU(nn.BatchNorm):
     """Batch normalisation and ReLU, in one pass over memory where MXNet can.
 
@@ -63,12 +69,13 @@ class BatchNormReLU(nn.BatchNorm):
     step. It exists for oneDNN on the CPU only; elsewhere the two operators follow each other.
     """
 
+    may_fuse = True
+
     def hybrid_forward(self, F, x, **params):
         """Normalise the channels of x (N, C, H, W), then set what is negative to 0."""
-        on_cpu = all(ctx.device_type == "cpu" for ctx in self.gamma.list_ctx())
-        self.fuse_relu = on_cpu and runtime.Features().is_enabled("MKLDNN")
+        self.fuse_relu = self.may_fuse and on_onednn(self)
         x = super().hybrid_forward(F, x, **params)
-        return x if self.fuse_relu else F.relu(x)
+        return x if self.fuse_relu else F.Activation(x, act_type="relu")
 
 
 def down_sample(num_filters):
@@ -150,3 +157,18 @@ def toy_ssd(num_classes, ctx=None, initializer=None):
     net.initialize(initializer or init.Xavier(), ctx=ctx)
     net.hybridize(static_alloc=True, static_shape=True)
     return net
+
+
+def compile_for_inference(net, image_size):
+    """Compile a trained detector for detection alone; it cannot be trained afterwards.
+
+    With oneDNN each convolution takes in its batch normalisation and ReLU, for which these must be
+    separate operators. Elsewhere nothing changes.
+    image_size: side in pixels of the images that it will see most.
+    """
+    if not on_onednn(net):
+        return
+    for stage in net.stages:
+        stage.apply(lambda block: setattr(block, "may_fuse", False))
+    images = nd.zeros((1, 3, image_size, image_size))
+    net.optimize_for(images, backend="MKLDNN", static_alloc=True, static_shape=True)
