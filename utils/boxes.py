@@ -1,7 +1,8 @@
 """Bounding boxes: their two forms, their overlap, and offsets from an anchor to a box.
 
 A box is `(xmin, ymin, xmax, ymax)` in fractions of the image; the centre form
-`(x, y, width, height)` carries `_center` in its name. All functions take and return NDArrays.
+`(x, y, width, height)` carries `_center` in its name. All functions take and return NDArrays of at
+least one box, since MXNet 1.9 reads a dimension of 0 as one that it does not know.
 """
 
 from mxnet import nd
