@@ -1,0 +1,251 @@
+"""What every lesson must keep to: functions that take a notebook and return what is wrong with it.
+
+Each returns a list of sentences, empty for a good lesson, so that a test can show all of them and
+another test can see that a spoiled lesson does not pass.
+"""
+
+import ast
+import json
+import re
+import statistics
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TAGS = {"nbval-ignore-output"}
+SECTIONS = {"Remarks": (1, 9), "Summary": (3, 5), "Exercises": (4, 6)}  # entries, least and most
+MAX_BYTES = 1_500_000
+MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|work|mnt|opt|srv|usr|var|Users)/")
+NUMBER = re.compile(r"(?<![\w.])(\d+\.\d+|\d{2,})(?![\w.]*\d)")
+NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->|\*[^*\n]+\*, \d{4}", re.DOTALL)
+
+
+def code_cells(notebook):
+    """Return the code cells, each with its number in the notebook, from 1."""
+    cells = enumerate(notebook.cells, start=1)
+    return [(number, cell) for number, cell in cells if cell.cell_type == "code"]
+
+
+def markdown(notebook):
+    """Return the text of all markdown cells."""
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def outputs(notebook):
+    """Return every output, with the number of its cell."""
+    return [(number, output) for number, cell in code_cells(notebook) for output in cell.outputs]
+
+
+def words_before(notebook):
+    """Return, for the number of each code cell, how many words of prose stand right before it."""
+    counts, words = {}, 0
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code":
+            counts[number], words = words, 0
+        else:
+            words += len(re.findall(r"\w+", cell.source))
+    return counts
+
+
+def check_prose(notebook):
+    """Every code cell has prose right before it, about 100 words."""
+    counts = words_before(notebook)
+    problems = [f"cell {cell}: {n} words before it" for cell, n in counts.items() if n < 50]
+    median = statistics.median(counts.values())
+    if not 60 <= median <= 150:
+        problems.append(f"{median:.0f} words before a code cell in the median, not 60 to 150")
+    return problems
+
+
+def check_code_length(notebook):
+    """Code cells are short: median 8 lines at most, 90 % at most 15, none over 30."""
+    lengths = {n: len(re.findall(r"^.*\S", cell.source, re.M)) for n, cell in code_cells(notebook)}
+    problems = [f"cell {n}: {length} lines" for n, length in lengths.items() if length > 30]
+    if statistics.median(lengths.values()) > 8:
+        problems.append(f"{statistics.median(lengths.values())} lines in the median")
+    if sum(length > 15 for length in lengths.values()) > len(lengths) / 10:
+        problems.append(f"over 10 % of the code cells have more than 15 lines: {lengths}")
+    return problems
+
+
+def check_execution(notebook):
+    """Every code cell holds code and was executed once, in order."""
+    problems = []
+    for count, (number, cell) in enumerate(code_cells(notebook), start=1):
+        if not cell.source.strip():
+            problems.append(f"cell {number}: no code")
+        if cell.execution_count != count:
+            problems.append(f"cell {number}: executed as {cell.execution_count}, not as {count}")
+    return problems
+
+
+def check_outputs(notebook):
+    """No error, no warning, no widget, nothing drawn past `plotting.show`."""
+    problems = []
+    for number, output in outputs(notebook):
+        mime_types = set(output.get("data", {}))
+        if output.output_type == "error" or output.get("name") == "stderr":
+            problems.append(f"cell {number}: {output.get('ename', 'stderr')}")
+        for mime_type in mime_types - {"image/png", "text/plain", "text/html"}:
+            problems.append(f"cell {number}: an output of type {mime_type}")
+        if "<Figure" in output.get("data", {}).get("text/plain", ""):
+            problems.append(f"cell {number}: a figure that `show` did not display")
+    return problems
+
+
+def check_alt_text(notebook):
+    """Every picture can be read aloud."""
+    problems = []
+    for number, output in outputs(notebook):
+        alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+        if "image/png" in output.get("data", {}) and len(alt) < 20:
+            problems.append(f"cell {number}: the picture's alt text is {alt!r}")
+    text = markdown(notebook)
+    problems += [f"no alt text: {image}" for image in re.findall(r"!\[\s*\]\([^)]*\)", text)]
+    images = re.findall(r"<img[^>]*>", text)
+    return problems + [f"no alt text: {image}" for image in images if "alt=" not in image]
+
+
+def check_early_picture(notebook):
+    """One of the first five code cells shows a picture."""
+    first = [number for number, _ in code_cells(notebook)[:5]]
+    pictures = [n for n, output in outputs(notebook) if "image/png" in output.get("data", {})]
+    return [] if set(first) & set(pictures) else ["no picture within the first five code cells"]
+
+
+def check_opening(notebook):
+    """The first cell is the heading and says what is built, what to know and how long it takes."""
+    source = notebook.cells[0].source
+    facts = {
+        "a heading": r"\A# \w",
+        "what you build": r"\*\*What you build\.\*\* \w",
+        "what you need to know": r"\*\*What you need to know\.\*\* \w",
+        "the minutes": r"\*\*Time\.\*\* \d+ minutes to read; it runs in .+ on two CPU cores",
+    }
+    return [
+        f"the first cell lacks {name}"
+        for name, form in facts.items()
+        if not re.search(form, source)
+    ]
+
+
+def check_set_up(notebook):
+    """The first code cell imports, seeds and picks context and profile; no other one imports."""
+    (_, first), *others = code_cells(notebook)
+    calls = ("seed_everything", "best_context()", "run_profile()", "use_style()")
+    problems = [f"the first code cell lacks {call}" for call in calls if call not in first.source]
+    for number, cell in others:
+        if re.search(r"^\s*(import|from) ", cell.source, re.MULTILINE):
+            problems.append(f"cell {number}: an import")
+    return problems
+
+
+def check_sections(notebook):
+    """The lesson ends with Remarks, Summary and Exercises of the right length."""
+    text = markdown(notebook).split("<!-- links")[0]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    if headings[-3:] != list(SECTIONS):
+        return [f"the last sections are {headings[-3:]}, not {list(SECTIONS)}"]
+    problems = []
+    for name, (least, most) in SECTIONS.items():
+        section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        entries = len(re.findall(r"^(- |\d+\. )", section, re.MULTILINE))
+        if not least <= entries <= most:
+            problems.append(f"{name} has {entries} entries, not {least} to {most}")
+    return problems
+
+
+def check_numbers(notebook):
+    """Every number of two digits or more in the prose occurs in code that asserts, or defines it.
+
+    Numbers in the opening cell, Remarks and what follows are not the lesson's own results.
+    """
+    text = markdown(notebook).split("\n## Remarks")[0].removeprefix(notebook.cells[0].source)
+    prose = re.sub(
+        r"^#.*$|[Ll]essons? [\d, and]+|\(\d\d\)", "", NOT_PROSE.sub("", text), flags=re.MULTILINE
+    )
+    code = "\n".join(cell.source for _, cell in code_cells(notebook))
+    known = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", code)}
+    stated = set(NUMBER.findall(prose))
+    return [f"no cell has the number {n}" for n in sorted(stated) if float(n) not in known]
+
+
+def check_asserts(notebook):
+    """At least half of the cells that are not definitions of the library assert something."""
+    own = [cell for _, cell in code_cells(notebook)[1:] if "single_shot" not in cell.metadata]
+    asserting = [cell for cell in own if re.search(r"\bassert", cell.source)]
+    return (
+        [] if 2 * len(asserting) >= len(own) else [f"{len(asserting)} of {len(own)} cells assert"]
+    )
+
+
+def check_machine(notebook):
+    """Nothing tells where it was executed, and the metadata are minimal."""
+    problems = []
+    for number, output in outputs(notebook):
+        if MACHINE_PATH.search(
+            json.dumps(output.get("text", "")) + json.dumps(output.get("data", {}))
+        ):
+            problems.append(f"cell {number}: a path of the machine in an output")
+    metadata = notebook.metadata
+    if metadata.get("kernelspec", {}).get("name") != "python3":
+        problems.append("the kernel is not python3")
+    if set(metadata) - {"kernelspec", "language_info"} or set(metadata.language_info) - {"name"}:
+        problems.append(
+            f"metadata: {sorted(metadata)}, {sorted(metadata.get('language_info', {}))}"
+        )
+    for number, cell in code_cells(notebook):
+        if (
+            set(cell.metadata) - {"tags", "single_shot"}
+            or set(cell.metadata.get("tags", [])) - TAGS
+        ):
+            problems.append(f"cell {number}: metadata {dict(cell.metadata)}")
+    return problems
+
+
+def check_size(notebook):
+    """The file stays small enough to read on a code host."""
+    size = len(json.dumps(notebook))
+    return [] if size < MAX_BYTES else [f"{size} bytes, not below {MAX_BYTES}"]
+
+
+def library_definitions():
+    """Return the syntax trees of all that `utils` defines at top level: {module: {name: node}}."""
+    found = {}
+    for path in (ROOT / "utils").glob("*.py"):
+        nodes = ast.parse(path.read_text()).body
+        found[path.stem] = {
+            n.name: n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))
+        }
+    return found
+
+
+def without_docstrings(tree):
+    """Return a syntax tree as text, docstrings left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def check_definitions(notebook):
+    """A definition that the library has is shown as the library has it, in a cell that says so."""
+    library, problems = library_definitions(), []
+    for number, cell in code_cells(notebook):
+        sources = cell.metadata.get("single_shot", {}).get("source", [])
+        expected = {source.partition(".")[2]: source.partition(".")[0] for source in sources}
+        for node in ast.parse(cell.source).body:
+            if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                continue
+            module = expected.get(node.name)
+            if module is None and any(node.name in names for names in library.values()):
+                problems.append(
+                    f"cell {number}: {node.name} has its home in utils; mark its source"
+                )
+            if module and without_docstrings(node) != without_docstrings(
+                library[module][node.name]
+            ):
+                problems.append(f"cell {number}: {node.name} differs from utils.{module}")
+    return problems
+
+
+CHECKS = [value for name, value in sorted(globals().items()) if name.startswith("check_")]

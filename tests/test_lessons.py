@@ -1,0 +1,229 @@
+"""The style of every lesson, measured, and lessons in step with the library and each other."""
+
+import ast
+import copy
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import lesson_checks
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+SYNC = ROOT / "tools" / "sync.py"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def run_sync(*arguments):
+    command = [sys.executable, SYNC, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_first_lessons_are_there():
+    names = [path.stem for path in LESSONS]
+    assert {"00_tour", "08_training", "09_inference"} <= set(names)
+
+
+@pytest.mark.parametrize("check", lesson_checks.CHECKS, ids=lambda check: check.__name__[6:])
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_style(path, check):
+    assert check(read(path)) == []
+
+
+def test_lessons_are_in_step():
+    child = run_sync("--check")
+    assert (child.returncode, child.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_links_lead_to_files(path):
+    targets = re.findall(r"\]\(([^)#\s]+)\)", lesson_checks.markdown(read(path)))
+    assert "README.md" in targets
+    for target in targets:
+        assert "://" in target or (NOTEBOOKS / target).exists(), target
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_overview_has_the_lesson_and_its_minutes(path):
+    overview = (NOTEBOOKS / "README.md").read_text()
+    minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", read(path).cells[0].source).group(1)
+    assert re.search(rf"\]\({path.name}\).*\| {minutes} min", overview)
+
+
+# --- Each check can fail --------------------------------------------------------------------------
+
+
+def code_cell(notebook, number=1, marked=False):
+    """Return a code cell by number, of those that show the library's definitions if marked."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in cells if ("single_shot" in cell.metadata) == marked][number]
+
+
+def replace_in_markdown(notebook, old, new):
+    """Replace a text that some markdown cell must have."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" and old in cell.source]
+    cells[0].source = cells[0].source.replace(old, new)
+
+
+def picture_output(notebook):
+    """Return the first output that is a picture."""
+    outputs = [output for _, output in lesson_checks.outputs(notebook)]
+    return next(output for output in outputs if "image/png" in output.get("data", {}))
+
+
+def add_stream(notebook, name, text):
+    code_cell(notebook).outputs.append(nbformat.v4.new_output("stream", name=name, text=text))
+
+
+def add_display(notebook, **data):
+    code_cell(notebook).outputs.append(nbformat.v4.new_output("display_data", data=data))
+
+
+def lengthen(notebook, lines, cells):
+    for number in range(cells):
+        code_cell(notebook, number).source += "\nlen('')" * lines
+
+
+def remove_pictures(notebook):
+    for cell in notebook.cells[:20]:
+        if cell.cell_type == "code":
+            cell.outputs = []
+
+
+def remove_asserts(notebook):
+    for _, cell in lesson_checks.code_cells(notebook):
+        cell.source = cell.source.replace("assert", "check")
+
+
+SPOILERS = {
+    "prose missing": ("prose", lambda n: n.cells.pop(2)),
+    "prose too long": ("prose", lambda n: [c.update(source=c.source * 3) for c in n.cells[2:]]),
+    "a very long cell": ("code_length", lambda n: lengthen(n, 31, 1)),
+    "many long cells": ("code_length", lambda n: lengthen(n, 12, 9)),
+    "never executed": ("execution", lambda n: code_cell(n).update(execution_count=None)),
+    "out of order": ("execution", lambda n: code_cell(n).update(execution_count=99)),
+    "empty cell": ("execution", lambda n: code_cell(n).update(source=" ")),
+    "warning": ("outputs", lambda n: add_stream(n, "stderr", "careful")),
+    "error": ("outputs", lambda n: code_cell(n).outputs.append(nbformat.v4.new_output("error"))),
+    "widget": (
+        "outputs",
+        lambda n: add_display(n, **{"application/vnd.jupyter.widget-view+json": {}}),
+    ),
+    "bare figure": ("outputs", lambda n: add_display(n, **{"text/plain": "<Figure size 6x4>"})),
+    "silent picture": ("alt_text", lambda n: picture_output(n).metadata.clear()),
+    "silent link": (
+        "alt_text",
+        lambda n: replace_in_markdown(n, "\n## Summary", "![](a.png)\n## Summary"),
+    ),
+    "late picture": ("early_picture", remove_pictures),
+    "no minutes": ("opening", lambda n: replace_in_markdown(n, "minutes to read", "pages")),
+    "no heading": ("opening", lambda n: n.cells.pop(0)),
+    "no seed": ("set_up", lambda n: n.cells[1].update(source="import math")),
+    "late import": ("set_up", lambda n: code_cell(n, 2).update(source="import math")),
+    "no summary": ("sections", lambda n: replace_in_markdown(n, "## Summary", "## End")),
+    "many exercises": ("sections", lambda n: replace_in_markdown(n, "\n2. ", "\n2. A\n2. B\n2. ")),
+    "wrong number": (
+        "numbers",
+        lambda n: replace_in_markdown(n, "## Remarks", "7731 anchors\n\n## Remarks"),
+    ),
+    "no asserts": ("asserts", remove_asserts),
+    "machine path": ("machine", lambda n: add_stream(n, "stdout", "in /home/me/course")),
+    "other kernel": ("machine", lambda n: n.metadata.kernelspec.update(name="python2")),
+    "widget state": ("machine", lambda n: n.metadata.update(widgets={})),
+    "unknown tag": ("machine", lambda n: code_cell(n).metadata.update(tags=["skip"])),
+    "huge": ("size", lambda n: add_stream(n, "stdout", "x" * 1_500_000)),
+    "unmarked copy": ("definitions", lambda n: code_cell(n, 0, True).metadata.clear()),
+    "other code": (
+        "definitions",
+        lambda n: code_cell(n, 0, True).update(
+            source=code_cell(n, 0, True).source.replace("return ", "return 0 * ")
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOILERS)
+def test_a_spoiled_lesson_does_not_pass(name):
+    check, spoil = SPOILERS[name]
+    notebook = read(NOTEBOOKS / "09_inference.ipynb")
+    assert getattr(lesson_checks, f"check_{check}")(notebook) == []
+    spoiled = copy.deepcopy(notebook)
+    spoil(spoiled)
+    assert getattr(lesson_checks, f"check_{check}")(spoiled) != []
+
+
+def test_every_check_is_spoiled_once():
+    spoiled = {f"check_{check}" for check, _ in SPOILERS.values()}
+    assert spoiled == {check.__name__ for check in lesson_checks.CHECKS}
+
+
+# --- tools/sync.py --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lessons(tmp_path):
+    """Copies of the lessons in a folder of their own."""
+    for path in LESSONS:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def check_fails_then_sync_restores(lessons, message):
+    """See --check name what is out of step and leave it so, and sync mend it."""
+    before = {path.name: path.read_bytes() for path in lessons.iterdir()}
+    child = run_sync("--check", "--notebooks", lessons)
+    assert child.returncode == 1 and message in child.stderr
+    assert {path.name: path.read_bytes() for path in lessons.iterdir()} == before
+    assert run_sync("--notebooks", lessons).returncode == 0
+    for path in LESSONS:
+        assert read(lessons / path.name) == read(path)
+    assert run_sync("--check", "--notebooks", lessons).returncode == 0
+
+
+def test_sync_restores_a_definition(lessons):
+    path = lessons / "09_inference.ipynb"
+    notebook = read(path)
+    cell = code_cell(notebook, 0, True)
+    cell.source = cell.source.replace("return", "return None or")
+    nbformat.write(notebook, path)
+    number = notebook.cells.index(cell) + 1
+    check_fails_then_sync_restores(lessons, f"09_inference.ipynb: out of step in cell {number};")
+
+
+def test_sync_restores_links(lessons):
+    path = lessons / "08_training.ipynb"
+    notebook = read(path)
+    notebook.cells[-1].source = notebook.cells[-1].source.replace("Next", "Then")
+    nbformat.write(notebook, path)
+    check_fails_then_sync_restores(lessons, "08_training.ipynb: out of step in cell")
+
+
+@pytest.mark.parametrize("source", ["boxes.box_iuo", "boxen.box_iou", "box_iou"])
+def test_sync_names_a_definition_that_is_not_there(lessons, source):
+    path = lessons / "09_inference.ipynb"
+    notebook = read(path)
+    code_cell(notebook, 0, True).metadata.single_shot.source = [source]
+    nbformat.write(notebook, path)
+    child = run_sync("--notebooks", lessons)
+    assert child.returncode == 1
+    assert f"09_inference.ipynb, cell 4: {source}: " in child.stderr
+
+
+def test_definition_shortens_docstrings_only(monkeypatch):
+    monkeypatch.syspath_prepend(str(SYNC.parent))
+    from sync import definition
+
+    source = definition("losses.FocalLoss")
+    original = lesson_checks.library_definitions()["losses"]["FocalLoss"]
+    shown = ast.parse(source).body[0]
+    assert ast.get_docstring(shown) == ast.get_docstring(original).splitlines()[0]
+    assert lesson_checks.without_docstrings(shown) == lesson_checks.without_docstrings(original)
+    assert "# 1 - p, exact near p = 1" in source
+    assert definition("targets.MATCH_THRESHOLD").startswith("# An anchor learns an object")
