@@ -131,9 +131,11 @@ def loader(dataset, transform, batch_size, training):
     There are no worker processes: they hang too easily, and the cores are busy with the network.
     """
 
+    num_rows = dataset.max_objects  # looks at every sample, so once and not for each batch
+
     def batchify(samples):
         images, labels = zip(*samples, strict=True)
-        labels = [pad_labels(rows, dataset.max_objects) for rows in labels]
+        labels = [pad_labels(rows, num_rows) for rows in labels]
         return nd.array(np.stack(images), dtype=np.uint8), nd.array(np.stack(labels))
 
     return gluon.data.DataLoader(
