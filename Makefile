@@ -35,8 +35,9 @@ data: setup ## build the data sets under data/, unless they are there
 train: data ## train the detector and score it on held-out images
 	$(python) -m utils.train_toy
 
-pretrained: data ## reproduce the checkpoint in data/pretrained/
+pretrained: data ## reproduce the checkpoints in data/pretrained/
 	$(python) -m utils.train_toy --out data/pretrained
+	$(python) -m utils.train_toy --preset multi --epochs 15 --out data/pretrained
 
 bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BACKEND=cpu: small build)
 	test -x build/torch/bin/python || .venv/bin/uv venv --quiet --python $(python) build/torch

@@ -46,9 +46,15 @@ def words_before(notebook):
     return counts
 
 
+def marks(cell):
+    """Return what a cell's metadata say that `make sync` should know."""
+    return cell.metadata.get("single_shot", {})
+
+
 def check_prose(notebook):
-    """Every code cell has prose right before it, about 100 words."""
-    counts = words_before(notebook)
+    """Every code cell but those of the exercises has prose right before it, about 100 words."""
+    exercises = {n for n, cell in code_cells(notebook) if {"stub", "check"} & set(marks(cell))}
+    counts = {n: words for n, words in words_before(notebook).items() if n not in exercises}
     problems = [f"cell {cell}: {n} words before it" for cell, n in counts.items() if n < 50]
     median = statistics.median(counts.values())
     if not 60 <= median <= 150:
@@ -154,6 +160,27 @@ def check_sections(notebook):
     return problems
 
 
+def check_exercises(notebook):
+    """At least two exercises are code: a stub, then a cell that finds it open when stored."""
+    cells = [cell for _, cell in code_cells(notebook)]
+    problems, checked = [], []
+    for stub, check in zip(cells, cells[1:]):
+        number = marks(check).get("check")
+        if number is None:
+            continue
+        checked.append(number)
+        if marks(stub).get("stub") != number or "raise NotImplementedError" not in stub.source:
+            problems.append(f"exercise {number}: no stub right before its check")
+        if f"with self_check({number}):" not in check.source or "assert" not in check.source:
+            problems.append(f"exercise {number}: the check does not assert in self_check({number})")
+        text = "".join(output.get("text", "") for output in check.outputs)
+        if not text.startswith(f"Exercise {number}: open."):
+            problems.append(f"exercise {number}: the stored check says {text!r}, not that it is open")
+    if len(checked) < 2:
+        problems.append(f"{len(checked)} exercises have a check, not two or more")
+    return problems
+
+
 def check_numbers(notebook):
     """Every number of two digits or more in the prose occurs in code that asserts, or defines it.
 
@@ -171,7 +198,7 @@ def check_numbers(notebook):
 
 def check_asserts(notebook):
     """At least half of the cells that are not definitions of the library assert something."""
-    own = [cell for _, cell in code_cells(notebook)[1:] if "single_shot" not in cell.metadata]
+    own = [cell for _, cell in code_cells(notebook)[1:] if not marks(cell)]
     asserting = [cell for cell in own if re.search(r"\bassert", cell.source)]
     return (
         [] if 2 * len(asserting) >= len(own) else [f"{len(asserting)} of {len(own)} cells assert"]
@@ -231,7 +258,7 @@ def check_definitions(notebook):
     """A definition that the library has is shown as the library has it, in a cell that says so."""
     library, problems = library_definitions(), []
     for number, cell in code_cells(notebook):
-        sources = cell.metadata.get("single_shot", {}).get("source", [])
+        sources = marks(cell).get("source", [])
         expected = {source.partition(".")[2]: source.partition(".")[0] for source in sources}
         for node in ast.parse(cell.source).body:
             if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -248,4 +275,37 @@ def check_definitions(notebook):
     return problems
 
 
-CHECKS = [value for name, value in sorted(globals().items()) if name.startswith("check_")]
+def check_solutions(notebook):
+    """Solutions: every exercise from 1 on in order, each followed by an answer; checks solved."""
+    numbers = [marks(cell)["exercise"] for cell in notebook.cells if "exercise" in marks(cell)]
+    problems = [] if numbers == [*range(1, len(numbers) + 1)] else [f"the exercises are {numbers}"]
+    for cell, answer in zip(notebook.cells, [*notebook.cells[1:], None]):
+        if "exercise" in marks(cell) and (answer is None or "exercise" in marks(answer)):
+            problems.append(f"exercise {marks(cell)['exercise']} has no answer")
+    for number, cell in code_cells(notebook):
+        text = "".join(output.get("text", "") for output in cell.outputs)
+        if "check" in marks(cell) and text != f"Exercise {marks(cell)['check']}: solved.\n":
+            problems.append(f"cell {number}: {text!r}")
+    return problems
+
+
+COMMON_CHECKS = [  # of lessons and of solutions
+    check_execution,
+    check_outputs,
+    check_alt_text,
+    check_set_up,
+    check_machine,
+    check_size,
+    check_definitions,
+]
+LESSON_CHECKS = COMMON_CHECKS + [
+    check_prose,
+    check_code_length,
+    check_early_picture,
+    check_opening,
+    check_sections,
+    check_exercises,
+    check_numbers,
+    check_asserts,
+]
+SOLUTION_CHECKS = [*COMMON_CHECKS, check_solutions]

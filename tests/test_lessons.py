@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+SOLUTIONS = [NOTEBOOKS / "solutions" / path.name for path in LESSONS]
 SYNC = ROOT / "tools" / "sync.py"
 
 
@@ -26,15 +27,35 @@ def run_sync(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_first_lessons_are_there():
-    names = [path.stem for path in LESSONS]
-    assert {"00_tour", "08_training", "09_inference"} <= set(names)
+def test_the_lessons_are_numbered_from_00_to_10():
+    assert [path.name[:3] for path in LESSONS] == [f"{number:02d}_" for number in range(11)]
 
 
-@pytest.mark.parametrize("check", lesson_checks.CHECKS, ids=lambda check: check.__name__[6:])
+@pytest.mark.parametrize("check", lesson_checks.LESSON_CHECKS, ids=lambda check: check.__name__[6:])
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_style(path, check):
     assert check(read(path)) == []
+
+
+@pytest.mark.parametrize(
+    "check", lesson_checks.SOLUTION_CHECKS, ids=lambda check: check.__name__[6:]
+)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_style_of_solutions(path, check):
+    assert check(read(path)) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_exercise_has_a_solution(path):
+    def numbers(notebook, mark):
+        marks = [lesson_checks.marks(cell).get(mark) for cell in notebook.cells]
+        return [number for number in marks if number is not None]
+
+    lesson, solutions = read(path), read(NOTEBOOKS / "solutions" / path.name)
+    section = lesson_checks.markdown(lesson).split("\n## Exercises\n")[1]
+    stated = [int(number) for number in re.findall(r"^(\d+)\. ", section, re.MULTILINE)]
+    assert numbers(solutions, "exercise") == stated
+    assert numbers(solutions, "check") == numbers(lesson, "check")
 
 
 def test_lessons_are_in_step():
@@ -42,12 +63,12 @@ def test_lessons_are_in_step():
     assert (child.returncode, child.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda path: path.stem)
 def test_links_lead_to_files(path):
     targets = re.findall(r"\]\(([^)#\s]+)\)", lesson_checks.markdown(read(path)))
-    assert "README.md" in targets
+    assert "README.md" in {Path(target).name for target in targets}
     for target in targets:
-        assert "://" in target or (NOTEBOOKS / target).exists(), target
+        assert "://" in target or (path.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -84,6 +105,17 @@ def add_stream(notebook, name, text):
 
 def add_display(notebook, **data):
     code_cell(notebook).outputs.append(nbformat.v4.new_output("display_data", data=data))
+
+
+def marked_cell(notebook, mark):
+    """Return the first cell with a mark in its metadata."""
+    return next(cell for cell in notebook.cells if mark in lesson_checks.marks(cell))
+
+
+def set_output(notebook, text):
+    """Store another output of the first check."""
+    output = nbformat.v4.new_output("stream", name="stdout", text=text)
+    marked_cell(notebook, "check").outputs = [output]
 
 
 def lengthen(notebook, lines, cells):
@@ -134,6 +166,10 @@ SPOILERS = {
         lambda n: replace_in_markdown(n, "## Remarks", "7731 anchors\n\n## Remarks"),
     ),
     "no asserts": ("asserts", remove_asserts),
+    "no checks": ("exercises", lambda n: [c.metadata.clear() for c in n.cells]),
+    "empty check": ("exercises", lambda n: marked_cell(n, "check").update(source="pass")),
+    "solved stub": ("exercises", lambda n: marked_cell(n, "stub").update(source="answer = 42")),
+    "stored as solved": ("exercises", lambda n: set_output(n, "Exercise 1: solved.\n")),
     "machine path": ("machine", lambda n: add_stream(n, "stdout", "in /home/me/course")),
     "other kernel": ("machine", lambda n: n.metadata.kernelspec.update(name="python2")),
     "widget state": ("machine", lambda n: n.metadata.update(widgets={})),
@@ -159,9 +195,25 @@ def test_a_spoiled_lesson_does_not_pass(name):
     assert getattr(lesson_checks, f"check_{check}")(spoiled) != []
 
 
+SOLUTION_SPOILERS = {
+    "exercise left out": lambda n: n.cells.remove(marked_cell(n, "exercise")),
+    "no answer": lambda n: n.cells.insert(2, marked_cell(n, "exercise")),
+    "check fails": lambda n: set_output(n, "Exercise 1: open."),
+}
+
+
+@pytest.mark.parametrize("name", SOLUTION_SPOILERS)
+def test_spoiled_solutions_do_not_pass(name):
+    notebook = read(NOTEBOOKS / "solutions" / "09_inference.ipynb")
+    assert lesson_checks.check_solutions(notebook) == []
+    SOLUTION_SPOILERS[name](notebook)
+    assert lesson_checks.check_solutions(notebook) != []
+
+
 def test_every_check_is_spoiled_once():
-    spoiled = {f"check_{check}" for check, _ in SPOILERS.values()}
-    assert spoiled == {check.__name__ for check in lesson_checks.CHECKS}
+    spoiled = {f"check_{check}" for check, _ in SPOILERS.values()} | {"check_solutions"}
+    checks = {*lesson_checks.LESSON_CHECKS, *lesson_checks.SOLUTION_CHECKS}
+    assert spoiled == {check.__name__ for check in checks}
 
 
 # --- tools/sync.py --------------------------------------------------------------------------------
@@ -169,21 +221,22 @@ def test_every_check_is_spoiled_once():
 
 @pytest.fixture
 def lessons(tmp_path):
-    """Copies of the lessons in a folder of their own."""
-    for path in LESSONS:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    """Copies of the lessons and the solutions in a folder of their own."""
+    (tmp_path / "solutions").mkdir()
+    for path in LESSONS + SOLUTIONS:
+        (tmp_path / path.relative_to(NOTEBOOKS)).write_bytes(path.read_bytes())
     return tmp_path
 
 
 def check_fails_then_sync_restores(lessons, message):
     """See --check name what is out of step and leave it so, and sync mend it."""
-    before = {path.name: path.read_bytes() for path in lessons.iterdir()}
+    before = {path: path.read_bytes() for path in lessons.rglob("*.ipynb")}
     child = run_sync("--check", "--notebooks", lessons)
     assert child.returncode == 1 and message in child.stderr
-    assert {path.name: path.read_bytes() for path in lessons.iterdir()} == before
+    assert {path: path.read_bytes() for path in lessons.rglob("*.ipynb")} == before
     assert run_sync("--notebooks", lessons).returncode == 0
-    for path in LESSONS:
-        assert read(lessons / path.name) == read(path)
+    for path in LESSONS + SOLUTIONS:
+        assert read(lessons / path.relative_to(NOTEBOOKS)) == read(path)
     assert run_sync("--check", "--notebooks", lessons).returncode == 0
 
 
@@ -203,6 +256,27 @@ def test_sync_restores_links(lessons):
     notebook.cells[-1].source = notebook.cells[-1].source.replace("Next", "Then")
     nbformat.write(notebook, path)
     check_fails_then_sync_restores(lessons, "08_training.ipynb: out of step in cell")
+
+
+@pytest.mark.parametrize("mark", ["exercise", "check"])
+def test_sync_restores_what_solutions_take_from_their_lesson(lessons, mark):
+    path = lessons / "solutions" / "09_inference.ipynb"
+    notebook = read(path)
+    cell = marked_cell(notebook, mark)
+    cell.source += "\nmore"
+    nbformat.write(notebook, path)
+    number = notebook.cells.index(cell) + 1
+    check_fails_then_sync_restores(lessons, f"09_inference.ipynb: out of step in cell {number};")
+
+
+@pytest.mark.parametrize("mark", ["exercise", "check"])
+def test_sync_names_an_exercise_that_is_not_there(lessons, mark):
+    path = lessons / "solutions" / "09_inference.ipynb"
+    notebook = read(path)
+    marked_cell(notebook, mark).metadata.single_shot[mark] = 99
+    nbformat.write(notebook, path)
+    child = run_sync("--notebooks", lessons)
+    assert child.returncode == 1 and "99" in child.stderr
 
 
 @pytest.mark.parametrize("source", ["boxes.box_iuo", "boxen.box_iou", "box_iou"])

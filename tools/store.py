@@ -2,7 +2,7 @@
 
     python tools/store.py [LESSON.ipynb ...]
 
-All lessons by default, with the run profile of the environment. Progress bars, warnings, widgets
+All lessons and solutions by default, with the run profile of the environment. Progress bars, warnings, widgets
 and all that tells of the machine are left out; a lesson that fails stays as it was.
 """
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from run_lessons import ROOT, run_lesson
-from sync import lesson_paths, save
+from sync import notebook_paths, save
 
 TIME_LIMIT = 1800  # seconds for one lesson
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -23,13 +23,17 @@ def is_kept(output):
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
 
 
-def clean(notebook):
-    """Remove from an executed notebook what only this run and this machine account for."""
+def clean(notebook, lesson):
+    """Remove from an executed notebook what only this run and this machine account for.
+
+    lesson: its name, whose number starts the id of every cell.
+    """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    for cell in notebook.cells:
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{lesson[:2]}-{number:02d}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if is_kept(output)]
@@ -42,13 +46,13 @@ def main(arguments=None):
     parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON.ipynb")
     options = parser.parse_args(arguments)
     status = 0
-    for path in options.lessons or lesson_paths(ROOT / "notebooks"):
+    for path in options.lessons or notebook_paths(ROOT / "notebooks"):
         started = time.monotonic()
         notebook, error = run_lesson(path.resolve(), TIME_LIMIT, lambda number, total: None)
         if error:
             status = 1
         else:
-            save(clean(notebook), path)
+            save(clean(notebook, path.name), path)
         print(f"{path.name}: {error or 'stored'}, {time.monotonic() - started:.0f} s", flush=True)
     return status
 

@@ -2,11 +2,13 @@
 
     python tools/sync.py [--check] [--notebooks FOLDER]
 
-Two parts of a lesson are written here and nowhere else, the rest stays as it is:
+These parts of a notebook are written here and nowhere else, the rest stays as it is:
 - A code cell with the metadata `{"single_shot": {"source": ["boxes.box_iou"]}}` holds these
   definitions of `utils`, docstrings cut to their first line.
 - Between LINKS_BEGIN and LINKS_END stand the links to the lesson before and the one after.
-Exit status 1 with --check if a lesson is out of step; nothing is changed then.
+- In `solutions/`, a cell with `{"single_shot": {"exercise": 2}}` holds the text of the lesson's
+  exercise 2, and one with `{"single_shot": {"check": 2}}` the lesson's cell of the same metadata.
+Exit status 1 with --check if a notebook is out of step; nothing is changed then.
 """
 
 import argparse
@@ -29,6 +31,11 @@ class SyncError(ValueError):
 def lesson_paths(folder):
     """Return the paths of the lessons in reading order."""
     return sorted(folder.glob("[0-9]*.ipynb"))
+
+
+def notebook_paths(folder):
+    """Return the paths of the lessons, then those of their solutions, in reading order."""
+    return lesson_paths(folder) + lesson_paths(folder / "solutions")
 
 
 def sources_of(cell):
@@ -86,7 +93,9 @@ def title_of(notebook):
 
 
 def links(path):
-    """Return the line of links that the lesson at a path should have."""
+    """Return the line of links that the lesson or the solutions at a path should have."""
+    if path.parent.name == "solutions":
+        return f"[The lesson](../{path.name}) · [All lessons](../README.md)"
     paths = lesson_paths(path.parent)
     number = paths.index(path)
     parts = []
@@ -94,19 +103,66 @@ def links(path):
         if 0 <= neighbour < len(paths):
             title = title_of(nbformat.read(paths[neighbour], as_version=4))
             parts.append(f"{word}: [{title}]({paths[neighbour].name})")
+    if (path.parent / "solutions" / path.name).exists():
+        parts.append(f"[Solutions](solutions/{path.name})")
     return " · ".join([*parts, "[All lessons](README.md)"])
 
 
-def synced(path):
-    """Return a lesson as it should be, and the number and old code of each cell that differs.
+def exercise(lesson, number):
+    """Return the text of a lesson's exercise, as a heading and a quotation.
 
-    Raises SyncError for a definition that `utils` lacks, and for a lesson without link markers.
+    Raises SyncError where the lesson has no such exercise.
     """
-    notebook = nbformat.read(path, as_version=4)
+    cells = [cell.source for cell in lesson.cells if cell.cell_type == "markdown"]
+    section = "\n\n".join(cells).partition("\n## Exercises\n")[2].partition(LINKS_BEGIN)[0]
+    # Before each number at the start of a line, that number; after it, the text.
+    parts = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
+    exercises = {int(head): text.strip() for head, text in zip(parts[::2], parts[1::2])}
+    if number not in exercises:
+        raise SyncError(f"the lesson has the exercises {[*exercises]}, not {number}")
+    lines = [f"> {line.strip()}".rstrip() for line in exercises[number].splitlines()]
+    return "\n".join([f"## Exercise {number}", "", *lines])
+
+
+def check_cell(lesson, number):
+    """Return the code of the cell that checks a lesson's exercise.
+
+    Raises SyncError where the lesson has no such cell.
+    """
+    for cell in lesson.cells:
+        if cell.metadata.get("single_shot", {}).get("check") == number:
+            return cell.source
+    raise SyncError(f"the lesson has no cell with the metadata check: {number}")
+
+
+def written_source(cell, lesson):
+    """Return what a cell should hold, as far as its metadata say so.
+
+    lesson: the notebook whose exercises are solved, or None for a lesson.
+    """
+    marks = cell.metadata.get("single_shot", {})
+    if "source" in marks:
+        return "\n\n\n".join(definition(name) for name in sources_of(cell))
+    if lesson and "exercise" in marks:
+        return exercise(lesson, marks["exercise"])
+    if lesson and "check" in marks:
+        return check_cell(lesson, marks["check"])
+    return cell.source
+
+
+def synced(path):
+    """Return a notebook as it should be, and the numbers of the cells that differ.
+
+    Raises SyncError for a definition that `utils` lacks, an exercise that the lesson lacks, and
+    for a notebook without link markers.
+    """
+    notebook, lesson = nbformat.read(path, as_version=4), None
+    if path.parent.name == "solutions":
+        lesson = nbformat.read(path.parents[1] / path.name, as_version=4)
     changed = []
     for number, cell in enumerate(notebook.cells, start=1):
         try:
-            code = "\n\n\n".join(definition(name) for name in sources_of(cell)) or cell.source
+            code = written_source(cell, lesson)
         except SyncError as error:
             raise SyncError(f"{path.name}, cell {number}: {error}") from None
         if LINKS_BEGIN in cell.source:
@@ -129,13 +185,13 @@ def save(notebook, path):
 
 
 def main(arguments=None):
-    """Sync or check every lesson; return the exit status."""
+    """Sync or check every notebook; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if need be")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
     options = parser.parse_args(arguments)
     status = 0
-    for path in lesson_paths(options.notebooks):
+    for path in notebook_paths(options.notebooks):
         try:
             notebook, changed = synced(path)
         except SyncError as error:

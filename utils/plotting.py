@@ -31,6 +31,8 @@ PALETTE = (
     "#F0E442",  # yellow
     "#000000",  # black
 )
+# What a colour says where boxes are not coloured by class.
+OBJECT_COLOR, PREDICTION_COLOR, POSITIVE_COLOR, ANCHOR_COLOR = PALETTE[:4]
 
 STYLE = {
     "figure.dpi": 100,

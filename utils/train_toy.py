@@ -47,11 +47,13 @@ def draw_detections(detector, dataset, rows=2, columns=4):
 def make_card(preset, config, history, result):
     """Return what a reader should know of a trained detector, as a dict for JSON."""
     manifest = json.loads((ensure(preset) / "manifest.json").read_text())
+    epochs = len(config.image_sizes)
     return {
-        "command": f"python -m utils.train_toy --preset {preset} --seed {config.seed}",
+        "command": f"python -m utils.train_toy --preset {preset} --epochs {epochs} "
+        f"--seed {config.seed}",
         "class_names": manifest["class_names"],
         "image_size": config.image_sizes[-1],
-        "epochs": len(config.image_sizes),
+        "epochs": epochs,
         "seed": config.seed,
         "data_sha256": manifest["sha256"],
         "train_seconds": round(sum(line["seconds"] for line in history), 1),
@@ -66,6 +68,9 @@ def parse_arguments(arguments=None):
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m utils.train_toy", description=__doc__)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="single")
+    parser.add_argument(
+        "--epochs", type=int, default=len(TrainingConfig().image_sizes), metavar="N"
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=TRAINED, metavar="DIR")
     parser.add_argument("--restart", action="store_true", help="forget a run that was stopped")
@@ -75,7 +80,9 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     """Train, score on held-out images, write the detector and its card, print both."""
     options = parse_arguments(arguments)
-    config = replace(TrainingConfig(), seed=options.seed)
+    recipe = TrainingConfig()
+    image_sizes = recipe.image_sizes[-1:] * options.epochs
+    config = replace(recipe, image_sizes=image_sizes, seed=options.seed)
     dataset, held_out = (open_preset(options.preset, split) for split in ("train", "val"))
     seed_everything(config.seed)
     net = toy_ssd(len(dataset.class_names), best_context())
