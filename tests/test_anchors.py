@@ -1,16 +1,39 @@
 """Anchors: worked out by hand, against MXNet's operator, and how well they cover objects."""
 
-from utils.anchors import anchor_shapes, coverage, multibox_prior
-from utils.boxes import corner_to_center
+import itertools
+
+from utils.anchors import (
+    anchor_shapes,
+    coverage,
+    multibox_prior,
+    refine_shapes,
+    shape_iou,
+    suggest_shapes,
+)
+from utils.boxes import box_iou, center_to_corner, corner_to_center
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from mxnet import nd
 
 SIZES = st.lists(st.floats(0.05, 1.5), min_size=1, max_size=4)
 RATIOS = st.lists(st.floats(0.2, 5), min_size=1, max_size=4)
 SIDES = st.integers(1, 9)
+SIDE_LENGTHS = st.integers(1, 32).map(lambda parts: parts / 32)  # of an image, not degenerate
+
+
+def shape_arrays(min_count, max_count):
+    """Draw (M, 2) widths and heights, often equal ones."""
+    counts = st.integers(min_count, max_count)
+    return counts.flatmap(lambda count: arrays(np.float64, (count, 2), elements=SIDE_LENGTHS))
+
+
+def mean_fit(shapes, centers):
+    """Return the mean over shapes of the IoU with the best centre, one by one."""
+    return np.mean([max(float(shape_iou(s[None], c[None])[0, 0]) for c in centers) for s in shapes])
 
 
 def test_shapes_by_hand():
@@ -76,3 +99,107 @@ def test_more_anchors_never_cover_less():
     more = coverage(boxes, multibox_prior(4, 4, (0.2, 0.1), (1, 2, 0.5)))
     assert (more >= few).asnumpy().all()
     assert more.mean().asscalar() > few.mean().asscalar()
+
+
+# --- Shapes suggested for a data set --------------------------------------------------------------
+
+
+def test_shape_iou_by_hand():
+    shapes = np.array([[0.5, 0.5], [0.5, 0.25], [0.25, 0.5]])
+    # Half of the square; the same turned; a cross of two halves: 1/16 over 2/8 - 1/16.
+    np.testing.assert_allclose(
+        shape_iou(shapes, shapes), [[1, 0.5, 0.5], [0.5, 1, 1 / 3], [0.5, 1 / 3, 1]]
+    )
+
+
+@given(shape_arrays(1, 6), shape_arrays(1, 6))
+def test_shape_iou_equals_that_of_boxes_on_one_centre(shapes_a, shapes_b):
+    boxes_a, boxes_b = (
+        center_to_corner(nd.array(np.insert(shapes, [0, 0], 0.5, axis=1)))
+        for shapes in (shapes_a, shapes_b)
+    )
+    iou = shape_iou(shapes_a, shapes_b)
+    np.testing.assert_allclose(iou, box_iou(boxes_a, boxes_b).asnumpy(), rtol=0, atol=1e-5)
+
+
+def test_clusters_made_by_hand_are_found():
+    random = np.random.default_rng(0)
+    truth = np.array([[0.1, 0.1], [0.1, 0.4], [0.5, 0.2]])
+    shapes = np.concatenate([shape + random.uniform(-0.01, 0.01, (40, 2)) for shape in truth])
+    medians = np.median(shapes.reshape(3, 40, 2), axis=1)
+    np.testing.assert_allclose(suggest_shapes(shapes, 3), medians)
+    np.testing.assert_allclose(medians, truth, atol=0.005)
+
+
+def test_one_cluster_is_the_median_and_as_many_as_shapes_are_the_shapes():
+    shapes = np.array([[0.2, 0.3], [0.1, 0.1], [0.4, 0.5]])
+    np.testing.assert_allclose(suggest_shapes(shapes, 1), [[0.2, 0.3]])
+    np.testing.assert_allclose(suggest_shapes(shapes, 3), shapes[[1, 0, 2]])
+
+
+@given(shape_arrays(3, 12), st.integers(1, 3), st.integers(0, 99))
+def test_refining_never_fits_worse_than_the_start(shapes, num_shapes, seed):
+    start = np.random.default_rng(seed).choice(shapes, num_shapes, replace=False)
+    refined = refine_shapes(shapes, start)
+    assert refined.shape == start.shape
+    assert mean_fit(shapes, refined) >= mean_fit(shapes, start) - 1e-12
+    # It is a fixed point: refining once more changes nothing.
+    np.testing.assert_array_equal(refine_shapes(shapes, refined), refined)
+
+
+def test_a_centre_without_shapes_stays():
+    shapes = np.array([[0.2, 0.2], [0.3, 0.3]])
+    start = np.array([[0.2, 0.3], [0.9, 0.9]])
+    np.testing.assert_allclose(refine_shapes(shapes, start), [[0.25, 0.25], [0.9, 0.9]])
+
+
+def best_fit_by_brute_force(shapes, num_shapes):
+    """Return the best mean IoU of all that k-means can see: starts, and medians of partitions."""
+    starts = itertools.combinations(shapes, num_shapes)
+    labels = map(np.array, itertools.product(range(num_shapes), repeat=len(shapes)))
+    partitions = (row for row in labels if len(set(row)) == num_shapes)
+    medians = (
+        [np.median(shapes[row == k], axis=0) for k in range(num_shapes)] for row in partitions
+    )
+    candidates = itertools.chain(starts, medians)
+    return max(shape_iou(shapes, np.stack(c)).max(axis=1).mean() for c in candidates)
+
+
+@pytest.mark.parametrize("num_shapes", (1, 2, 3))
+@pytest.mark.parametrize("seed", range(5))
+def test_few_shapes_are_clustered_as_well_as_by_brute_force(seed, num_shapes):
+    shapes = np.random.default_rng(seed).uniform(0.05, 0.8, (7, 2))
+    fit = mean_fit(shapes, suggest_shapes(shapes, num_shapes, num_starts=50))
+    best = best_fit_by_brute_force(shapes, num_shapes)
+    assert 0.995 * best <= fit <= best + 1e-9  # a partition that no start leads to may fit better
+
+
+@given(shape_arrays(4, 12), st.randoms(use_true_random=False))
+def test_the_order_of_the_shapes_makes_no_difference(shapes, random):
+    num_shapes = min(3, len(np.unique(shapes, axis=0)))
+    expected = suggest_shapes(shapes, num_shapes)
+    order = random.sample(range(len(shapes)), len(shapes))
+    np.testing.assert_array_equal(suggest_shapes(shapes[order], num_shapes), expected)
+
+
+def test_suggestions_do_not_depend_on_the_global_random_state_and_come_by_area():
+    shapes = np.random.default_rng(0).uniform(0.05, 0.8, (60, 2))
+    first = suggest_shapes(shapes, 5)
+    np.random.seed(1)
+    np.testing.assert_array_equal(suggest_shapes(shapes, 5), first)
+    assert (np.diff(first.prod(axis=1)) > 0).all()
+
+
+def test_more_starts_and_more_clusters_never_fit_worse():
+    shapes = np.random.default_rng(1).uniform(0.05, 0.8, (60, 2))
+    one, ten = (mean_fit(shapes, suggest_shapes(shapes, 5, num_starts=n)) for n in (1, 10))
+    assert one < ten
+    fits = [mean_fit(shapes, suggest_shapes(shapes, n)) for n in (1, 2, 4, 8, 16)]
+    assert fits == sorted(fits)
+
+
+def test_too_few_different_shapes_and_shapes_without_area_are_refused():
+    with pytest.raises(ValueError, match="3 clusters need as many different shapes, not 2"):
+        suggest_shapes([[0.1, 0.2], [0.1, 0.2], [0.3, 0.2]], 3)
+    with pytest.raises(ValueError, match="no area"):
+        suggest_shapes([[0.1, 0.2], [0.1, 0]], 1)
