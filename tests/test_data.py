@@ -16,7 +16,9 @@ TRANSFORMS = {
     "random_crop": data.random_crop,
     "random_flip": data.random_flip,
     "color_jitter": data.color_jitter,
+    "zoom_out": data.zoom_out,
     "augment": lambda image, labels: data.augment(image, labels, size=32),
+    "ssd_augment": lambda image, labels: data.ssd_augment(image, labels, size=32),
 }
 
 
@@ -54,13 +56,13 @@ def test_transforms_keep_samples_legal(name, labels, seed):
     assert (moved[:, 1:3] < moved[:, 3:]).all()
 
 
-@pytest.mark.parametrize("name", ["random_crop", "random_flip"])
+@pytest.mark.parametrize("name", ["random_crop", "random_flip", "zoom_out"])
 @pytest.mark.parametrize("seed", range(12))
 def test_boxes_follow_the_pixels(name, seed):
     labels = np.array([[0, 0.125, 0.25, 0.5, 0.75]], dtype=np.float32)
     seed_everything(seed)
     image, moved = TRANSFORMS[name](mark(labels), labels)
-    rows, columns = np.nonzero(image[:, :, 0])
+    rows, columns = np.nonzero(image[:, :, 0] == 100)
     height, width = image.shape[:2]
     found = [columns.min() / width, rows.min() / height]
     found += [(columns.max() + 1) / width, (rows.max() + 1) / height]
@@ -71,6 +73,18 @@ def test_random_flip_mirrors_every_other_time():
     seed_everything(0)
     flipped = [data.random_flip(IMAGE, LABELS)[1][0, 1] != LABELS[0, 1] for _ in range(200)]
     assert 70 < sum(flipped) < 130
+
+
+def test_zoom_out_keeps_every_pixel_on_a_canvas_of_the_mean():
+    seed_everything(0)
+    canvases = [data.zoom_out(IMAGE, LABELS) for _ in range(60)]
+    ratios = np.array([image.shape[0] / IMAGE.shape[0] for image, _ in canvases])
+    assert 15 < (ratios > 1).sum() < 45 and 3 < ratios.max() <= 4
+    image, labels = canvases[int(ratios.argmax())]
+    left, top = np.rint(data.to_pixels(labels, *image.shape[1::-1])[0, :2] - (6, 8)).astype(int)
+    np.testing.assert_array_equal(image[top : top + 40, left : left + 60], IMAGE)
+    image[top : top + 40, left : left + 60] = np.round(data.MEAN)
+    np.testing.assert_array_equal(image, np.broadcast_to(np.round(data.MEAN), image.shape))
 
 
 def test_flipping_twice_restores_the_sample(monkeypatch):

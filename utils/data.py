@@ -107,6 +107,32 @@ def color_jitter(image, labels):
     return distorted.clip(0, 255).astype(np.uint8), labels
 
 
+def zoom_out(image, labels, max_ratio=4.0):
+    """Lay the image, every other time, somewhere on a canvas of the mean colour.
+
+    Makes small objects out of large ones (Liu et al., SSD, section 3.6).
+    max_ratio: the canvas is 1 to max_ratio times as wide and as high.
+    """
+    if np.random.random() < 0.5:
+        return image, labels
+    height, width = image.shape[:2]
+    ratio = np.random.uniform(1, max_ratio)
+    canvas_height, canvas_width = int(height * ratio), int(width * ratio)
+    top = np.random.randint(0, canvas_height - height + 1)
+    left = np.random.randint(0, canvas_width - width + 1)
+    canvas = np.empty((canvas_height, canvas_width, 3), dtype=np.uint8)
+    canvas[:] = np.round(MEAN)
+    canvas[top : top + height, left : left + width] = image
+    boxes_px = to_pixels(labels, width, height) + (left, top, left, top, 0)
+    return canvas, to_fractions(boxes_px, canvas_width, canvas_height)
+
+
+def ssd_augment(image, labels, size):
+    """Distort the colours, zoom out, crop, flip and resize, as the SSD paper does (section 2.2)."""
+    image, labels = random_crop(*zoom_out(*color_jitter(image, labels)))
+    return resize(*random_flip(image, labels), size)
+
+
 def augment(image, labels, size):
     """Flip and resize: what the course's recipe does to each sample.
 

@@ -131,6 +131,43 @@ def multibox_detection(
     return [image[image[:, 0] >= 0][:MAX_DETECTIONS] for image in rows.asnumpy()]
 
 
+def per_class_detection(
+    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
+):
+    """Return the objects in a batch of images where one anchor may stand for several classes.
+
+    Every class has its own candidates, as in Liu et al., SSD, section 2.2 and in GluonCV;
+    `multibox_detection` lets each anchor stand for its most probable class alone.
+    Takes and returns the same as `multibox_detection`.
+    """
+    probabilities = nd.softmax(cls_preds, axis=-1)[:, :, 1:]  # (N, A, C)
+    num_images, num_anchors, num_classes = probabilities.shape
+    offsets = box_preds.reshape((num_images, num_anchors, 4))
+    boxes = decode_offsets(offsets, anchors.broadcast_like(offsets))
+    rows = nd.concat(
+        probabilities.transpose((0, 2, 1)).expand_dims(-1),
+        boxes.expand_dims(1).tile((1, num_classes, 1, 1)),
+        dim=-1,
+    )  # (N, C, A, 5)
+    kept = nd.contrib.box_nms(
+        rows,
+        overlap_thresh=nms_threshold,
+        valid_thresh=score_threshold,
+        topk=NMS_CANDIDATES,
+        coord_start=1,
+        score_index=0,
+    ).asnumpy()
+    class_ids = np.arange(num_classes, dtype=np.float32)[:, np.newaxis, np.newaxis]
+    detections = []
+    for image in kept:
+        image = np.concatenate([np.broadcast_to(class_ids, (*image.shape[:2], 1)), image], axis=-1)
+        image = image[image[:, :, 1] >= 0]  # box_nms turns suppressed rows into -1
+        image = image[np.argsort(-image[:, 1], kind="stable")][:MAX_DETECTIONS]
+        image[:, 2:] = image[:, 2:].clip(0, 1)
+        detections.append(image)
+    return detections
+
+
 def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
     """Return the objects in one image.
 

@@ -1,4 +1,4 @@
-"""The checks of the exercises: they tell a reader how far a solution is, and never stop a lesson."""
+"""The checks of the exercises: they tell a reader how far a solution is and never stop a lesson."""
 
 import contextlib
 import traceback
