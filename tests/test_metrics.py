@@ -4,7 +4,14 @@ import contextlib
 import io
 
 from utils.average_precision import MODES
-from utils.metrics import box_mae, class_accuracy, evaluate_coco, evaluate_detections
+from utils.metrics import (
+    SIZE_RANGES,
+    box_mae,
+    class_accuracy,
+    evaluate_by_size,
+    evaluate_coco,
+    evaluate_detections,
+)
 
 import mxnet as mx
 import numpy as np
@@ -276,6 +283,55 @@ def test_equals_pycocotools_beyond_100_detections_of_an_image():
     limited = evaluate_detections(detections, objects, ["circle"], mode="101-point")
     assert limited.classes["circle"].num_detections == 200
     assert unlimited.classes["circle"].num_detections == 240
+
+
+# --- By the size of objects -----------------------------------------------------------------------
+
+RANGES = {"all": (0, 1e5), "small": (0, 4.5), "medium": (4.5, 5.5), "large": (5.5, 1e5)}
+
+
+def test_sizes_by_hand():
+    # All objects are 10 by 10. Of the wrong detections, .8 (8.9 on a side) and .4 (5) are too small
+    # to count; .6 (10) counts, and so does .7, which is small (7.7) but right.
+    result = evaluate_by_size(DETECTIONS, OBJECTS, ["circle"], {"small": (0, 9), "large": (9, 99)})
+    small, large = (result[name].classes["circle"] for name in ("small", "large"))
+    assert (small.num_objects, small.average_precision) == (0, None)
+    np.testing.assert_allclose(large.precision, [1, 1, 2 / 3, 3 / 4])
+    np.testing.assert_allclose(large.recall, [1 / 4, 2 / 4, 2 / 4, 3 / 4])
+
+
+def test_a_side_of_exactly_a_limit_belongs_to_both_ranges():
+    objects = [[[0, 0, 0, 4, 9]]]  # a square as large has a side of 6
+    result = evaluate_by_size([[]], objects, ["circle"], {"small": (0, 6), "large": (6, 9)})
+    assert [row.classes["circle"].num_objects for row in result.values()] == [1, 1]
+
+
+def test_size_ranges_are_those_of_pycocotools_on_images_of_256_pixels():
+    areas = COCOeval(iouType="bbox").params
+    limits = [tuple(np.square(np.array(sides) * 256)) for sides in SIZE_RANGES.values()]
+    assert areas.areaRngLbl == ["all", *SIZE_RANGES]
+    assert limits[0] == (0, areas.areaRng[1][1])
+    assert limits[1] == tuple(areas.areaRng[2])
+    assert limits[2] == (areas.areaRng[3][0], np.inf)
+
+
+@given(data=data_sets())
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_sizes_equal_the_area_ranges_of_pycocotools(data):
+    detections, ground_truths, _ = data
+    with contextlib.redirect_stdout(io.StringIO()):
+        oracle = COCOeval(coco_data_set(ground_truths), coco_data_set(detections), "bbox")
+        oracle.params.areaRng = [[side**2 for side in sides] for sides in RANGES.values()]
+        oracle.params.areaRngLbl = list(RANGES)
+        oracle.evaluate()
+        oracle.accumulate()
+    expected = oracle.eval["precision"][0, :, :, :, 2].mean(axis=0)  # (class, range) at IoU 0.5
+    result = evaluate_by_size(detections, ground_truths, CLASS_NAMES, RANGES)
+    ours = [
+        [-1 if ap is None else ap for ap in row.average_precisions.values()]
+        for row in result.values()
+    ]
+    np.testing.assert_allclose(np.transpose(ours), expected, atol=1e-6, rtol=0)
 
 
 # --- Properties -----------------------------------------------------------------------------------

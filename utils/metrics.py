@@ -4,6 +4,8 @@
 """
 
 from utils.average_precision import (
+    FALSE_POSITIVE,
+    IGNORED,
     MODES,
     average_precision,
     match_coco,
@@ -17,6 +19,13 @@ import numpy as np
 
 COCO_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # not arange: its values lie a little higher
 COCO_MAX_DETECTIONS = 100  # of a class in an image, as pycocotools counts them
+# Sides of squares as large as the boxes, in fractions of an image of 256 pixels: COCO's limits, 32
+# and 96 pixels (`Params.setDetParams` of pycocotools). Both limits belong to their range.
+SIZE_RANGES = {
+    "small": (0, 32 / 256),
+    "medium": (32 / 256, 96 / 256),
+    "large": (96 / 256, np.inf),
+}
 
 
 def as_numpy(array):
@@ -63,7 +72,7 @@ def evaluate_detections(
     mode: `area` and `11-point` match by VOC's rule, `101-point` by COCO's, of the best 100.
     Raises ValueError for another mode or threshold, and for wrong rows, naming the image.
     """
-    overlaps = _overlaps(detections, ground_truths, class_names, difficult)
+    overlaps = class_overlaps(detections, ground_truths, class_names, difficult)
     return _evaluation_result(overlaps, iou_threshold, mode)
 
 
@@ -72,13 +81,31 @@ def evaluate_coco(detections, ground_truths, class_names, difficult=None):
 
     Takes what `evaluate_detections` does; its difficult objects are COCO's `ignore`.
     """
-    overlaps = _overlaps(detections, ground_truths, class_names, difficult)
+    overlaps = class_overlaps(detections, ground_truths, class_names, difficult)
     return CocoResult(
         {
             round(threshold, 2): _evaluation_result(overlaps, threshold, "101-point")
             for threshold in COCO_IOU_THRESHOLDS.tolist()
         }
     )
+
+
+def evaluate_by_size(
+    detections, ground_truths, class_names, size_ranges=SIZE_RANGES, iou_threshold=0.5
+):
+    """Return COCO's average precision on the objects of each range of sizes, by name.
+
+    Objects out of the range are difficult: a detection that takes one neither counts nor hurts. Nor
+    does one that takes none and is itself out of the range, for it may look for another object.
+    detections, ground_truths: as for `evaluate_detections`. size_ranges: by name, the least and
+    greatest side of a square of the box's area, in the unit of the boxes.
+    Returns a dict of EvaluationResult. Same as the area ranges of pycocotools.
+    """
+    results = {}
+    for name, side_range in size_ranges.items():
+        overlaps = class_overlaps(detections, ground_truths, class_names, None, side_range)
+        results[name] = _evaluation_result(overlaps, iou_threshold, "101-point")
+    return results
 
 
 def _evaluation_result(overlaps, iou_threshold, mode):
@@ -91,12 +118,8 @@ def _evaluation_result(overlaps, iou_threshold, mode):
 
 
 def _class_result(overlaps, iou_threshold, mode):
-    match, limit = (match_coco, COCO_MAX_DETECTIONS) if mode == "101-point" else (match_voc, None)
-    scores = np.concatenate([scores[:limit] for scores, _, _ in overlaps])
-    outcomes = np.concatenate(
-        [match(iou[:limit], difficult, iou_threshold) for _, iou, difficult in overlaps]
-    )
-    num_objects = sum(int((~difficult).sum()) for _, _, difficult in overlaps)
+    scores, outcomes, _ = match_class(overlaps, iou_threshold, mode)
+    num_objects = sum(int((~difficult).sum()) for _, _, difficult, _ in overlaps)
     if num_objects == 0:
         return ClassResult(0, len(scores), np.zeros(0), np.zeros(0), None)
     precision, recall = precision_recall(scores, outcomes, num_objects)
@@ -104,8 +127,29 @@ def _class_result(overlaps, iou_threshold, mode):
     return ClassResult(num_objects, len(scores), precision, recall, ap)
 
 
-def _overlaps(detections, ground_truths, class_names, difficult):
-    """Return, by class name, each image's scores (D,), IoU (D, G) and difficult (G,)."""
+def match_class(overlaps, iou_threshold, mode):
+    """Match one class's detections in all images; a stray one that hits nothing is ignored.
+
+    overlaps: a list from `class_overlaps`; iou_threshold, mode: as for `evaluate_detections`.
+    Returns scores, outcomes and image numbers, (D,) each, image after image.
+    """
+    match, limit = (match_coco, COCO_MAX_DETECTIONS) if mode == "101-point" else (match_voc, None)
+    columns = []
+    for image, (scores, iou, difficult, stray) in enumerate(overlaps):
+        outcomes = match(iou[:limit], difficult, iou_threshold)
+        outcomes[(outcomes == FALSE_POSITIVE) & stray[:limit]] = IGNORED
+        columns.append((scores[:limit], outcomes, np.full(len(outcomes), image)))
+    return [np.concatenate(column) for column in zip(*columns)]
+
+
+def class_overlaps(detections, ground_truths, class_names, difficult=None, side_range=(0, np.inf)):
+    """Return, by class name, what matching needs to know of each image.
+
+    detections, ground_truths, difficult: as for `evaluate_detections`. side_range: as for
+    `evaluate_by_size`; objects out of it are difficult, detections out of it stray.
+    Returns a dict of lists of scores (D,) best first, IoU (D, G), difficult (G,) and stray (D,).
+    Raises ValueError for wrong rows, naming the image.
+    """
     if difficult is None:
         difficult = [np.zeros(len(objects), dtype=bool) for objects in ground_truths]
     lengths = len(detections), len(ground_truths), len(difficult)
@@ -126,8 +170,16 @@ def _overlaps(detections, ground_truths, class_names, difficult):
             of_class = found[found[:, 0] == class_id]
             mask = objects[:, 0] == class_id
             iou = pairwise_iou(of_class[:, 2:], objects[mask, 1:])
-            overlaps[name].append((of_class[:, 1], iou, hard[mask]))
+            hidden = hard[mask] | _out_of_range(objects[mask, 1:], side_range)
+            stray = _out_of_range(of_class[:, 2:], side_range)
+            overlaps[name].append((of_class[:, 1], iou, hidden, stray))
     return overlaps
+
+
+def _out_of_range(boxes, side_range):
+    """Return (N,) whether the side of a square of a box's area lies out of a closed range."""
+    sides = np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1))
+    return (sides < side_range[0]) | (sides > side_range[1])
 
 
 def _rows(rows, columns, what, class_names):
