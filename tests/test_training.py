@@ -58,6 +58,20 @@ def test_one_cycle_without_warmup_starts_at_the_top():
     assert training.one_cycle(0, 1000, peak=0.01, warmup=0) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_step_drops_rises_then_falls_tenfold():
+    options = {"num_steps": 12, "peak": 0.1, "warmup": 0.25, "drops": (2 / 3, 5 / 6)}
+    rates = [training.step_drops(step, **options) for step in range(12)]
+    expected = [0.1 / 3, 0.2 / 3, *[0.1] * 6, 0.01, 0.01, 0.001, 0.001]
+    np.testing.assert_allclose(rates, expected)
+    assert training.step_drops(0, 12, 0.1, warmup=0, drops=(0.5,)) == pytest.approx(0.1)
+
+
+def test_the_configuration_chooses_the_schedule():
+    cycle, drops = training.TrainingConfig(), training.TrainingConfig(drops=(0.5,), warmup=0)
+    assert cycle.learning_rate_at(99, 100) == training.one_cycle(99, 100, 4e-3, 0.3)
+    assert drops.learning_rate_at(99, 100) == pytest.approx(4e-4)
+
+
 def test_history_has_a_line_for_each_epoch():
     history = training.train(start(), rectangles(10), CONFIG, evaluate=lambda: {"ap50": 0.5})
     assert [line["epoch"] for line in history] == [1, 2, 3]
@@ -92,6 +106,62 @@ def test_box_weight_scales_the_box_gradient():
         run.step(images, labels, learning_rate=0.0)
         norms.append(run.net.box_predictors[0].weight.grad().norm().asscalar())
     assert norms[1] == pytest.approx(3 * norms[0], rel=1e-4)
+
+
+def weights_after(config, num_batches, learning_rate=1e-2):
+    """Return the weights before and after steps on one and the same batch."""
+    run = training.TrainingRun(start(), rectangles(4), config)
+    seed_everything()
+    images, labels = next(iter(training.training_loader(run.dataset, 4, 64)))
+    run.net(training.normalize(images))
+    parameters = {n.partition("_")[2]: p for n, p in run.net.collect_params("conv").items()}
+    before = {name: p.data().asnumpy() for name, p in parameters.items()}
+    for _ in range(num_batches):
+        run.step(images, labels, learning_rate)
+    return before, {name: p.data().asnumpy() for name, p in parameters.items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_gathered_batches_count_as_one(optimizer):
+    config = replace(CONFIG, optimizer=optimizer)
+    _, expected = weights_after(config, 1)
+    before, halfway = weights_after(replace(config, accumulate=3), 2)
+    _, found = weights_after(replace(config, accumulate=3), 3)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(halfway[name], before[name])
+        np.testing.assert_allclose(found[name], array, atol=1e-5)
+
+
+def test_biases_learn_at_their_own_rate():
+    changes = []
+    for bias_rate in (1.0, 2.0):
+        config = replace(CONFIG, optimizer="sgd", bias_rate=bias_rate)
+        before, after = weights_after(config, 1)
+        changes.append({name: after[name] - before[name] for name in before})
+    for name, change in changes[0].items():
+        factor = 2 if name.endswith("bias") else 1
+        np.testing.assert_allclose(changes[1][name], factor * change, rtol=1e-3, atol=1e-7)
+
+
+def test_a_stopped_run_with_gathered_batches_ends_as_if_it_were_not(tmp_path):
+    config = replace(CONFIG, optimizer="sgd", accumulate=2, drops=(0.5,), batch_size=3)
+
+    def stop_after_the_second_epoch():
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return {}
+
+    whole, calls = start(), []
+    training.train(whole, rectangles(9), config)
+    with pytest.raises(KeyboardInterrupt):
+        options = {"evaluate": stop_after_the_second_epoch, "checkpoint": tmp_path / "run"}
+        training.train(start(), rectangles(9), config, **options)
+    resumed = start(seed=1)
+    assert len(training.train(resumed, rectangles(9), config, checkpoint=tmp_path / "run")) == 3
+    pairs = zip(whole.collect_params().values(), resumed.collect_params().values(), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -68,23 +68,26 @@ def parameters_of(net, folder):
 def optimizer_states(trainer):
     """Return the state arrays of a gluon Trainer's optimiser on one device, by name.
 
-    They are the two moments of Adam for every parameter. Step counts are left out: a new optimiser
-    takes them as `begin_num_update`.
+    They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
+    every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
     """
     updater = trainer._updaters[0]  # MXNet offers no other way to them but a pickle
-    return {
-        f"{index}.{part}": array
-        for index, arrays in updater.states.items()
-        for part, array in enumerate(arrays)
-    }
+    states = {}
+    for index, state in updater.states.items():
+        if isinstance(state, tuple):
+            states |= {f"{index}.{part}": array for part, array in enumerate(state)}
+        elif state is not None:  # SGD without momentum has none
+            states[str(index)] = state
+    return states
 
 
 def restore_optimizer_states(trainer, states, ctx):
     """Give a new Trainer's optimiser the states that `optimizer_states` returned."""
     updater = trainer._updaters[0]
     for name in sorted(states, key=lambda name: [int(number) for number in name.split(".")]):
-        index = int(name.split(".")[0])
-        updater.states[index] = (*updater.states.get(index, ()), states[name].as_in_context(ctx))
+        index, array = int(name.partition(".")[0]), states[name].as_in_context(ctx)
+        is_part = "." in name
+        updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
         updater.states_synced[index] = True
 
 

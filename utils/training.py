@@ -32,8 +32,11 @@ class TrainingConfig:
     """How to train. The defaults are the course's recipe.
 
     image_sizes: side of the images in pixels, one entry an epoch.
-    learning_rate: peak of the one-cycle schedule; warmup: share of the steps before the peak.
+    learning_rate: peak of the schedule; warmup: share of the steps before the peak.
+    drops: shares of all steps after which the rate falls to a tenth; none for one cycle.
+    optimizer: `adam` or `sgd`, the latter with momentum; bias_rate: multiplies the biases' rate.
     clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
+    accumulate: batches whose gradients are averaged for one step, where memory is short.
     """
 
     image_sizes: tuple = (128,) * 5
@@ -44,6 +47,28 @@ class TrainingConfig:
     clip_norm: float = 10.0
     box_weight: float = 1.0
     seed: int = SEED
+    drops: tuple = ()
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    bias_rate: float = 1.0
+    accumulate: int = 1
+
+    def learning_rate_at(self, step, num_steps):
+        """Return the learning rate of a step, from 0 on, of num_steps."""
+        if self.drops:
+            return step_drops(step, num_steps, self.learning_rate, self.warmup, self.drops)
+        return one_cycle(step, num_steps, self.learning_rate, self.warmup)
+
+
+def step_drops(step, num_steps, peak, warmup, drops):
+    """Return the learning rate of a step: a straight rise to the peak, then tenfold drops.
+
+    drops: shares of the steps; the rest as for `one_cycle` (Liu et al., SSD, section 3, drop after
+    two thirds and five sixths and rise at once).
+    """
+    position = (step + 1) / num_steps
+    rise = min(1, position / warmup) if warmup else 1
+    return peak * rise * 0.1 ** sum(step >= drop * num_steps for drop in drops)
 
 
 def one_cycle(step, num_steps, peak, warmup):
@@ -95,12 +120,21 @@ class TrainingRun:
         self.steps_per_epoch = len(dataset) // self.batch_size
         self.history = []
         self.ctx = next(iter(net.collect_params().values())).list_ctx()[0]
-        self.trainer = self.make_trainer(steps_done=0)
+        self.trainer = self.make_trainer(updates_done=0)
 
-    def make_trainer(self, steps_done):
-        """Return the optimiser, Adam, after as many steps."""
-        options = {"wd": self.config.weight_decay, "begin_num_update": steps_done}
-        return gluon.Trainer(self.net.collect_params(), "adam", options, kvstore=None)
+    def make_trainer(self, updates_done):
+        """Return the optimiser, after as many updates, and prepare the weights for it."""
+        config, parameters = self.config, self.net.collect_params()
+        options = {"wd": config.weight_decay, "begin_num_update": updates_done}
+        if config.optimizer == "sgd":
+            options["momentum"] = config.momentum
+        for name, parameter in parameters.items():
+            if name.endswith("bias"):
+                parameter.lr_mult = config.bias_rate
+            if config.accumulate > 1 and parameter.grad_req != "null":
+                parameter.grad_req = "add"
+        self.num_pending = 0  # batches whose gradients wait for the next step
+        return gluon.Trainer(parameters, config.optimizer, options, kvstore=None)
 
     def step(self, images, labels, learning_rate):
         """Learn from one batch; return its class loss, box loss, class accuracy and box error.
@@ -114,14 +148,24 @@ class TrainingRun:
             box_loss = self.box_loss(box_preds, box_targets, box_masks).sum()
             loss = cls_loss + self.config.box_weight * box_loss
         loss.backward()
-        parameters = self.net.collect_params().values()
-        gradients = [parameter.grad() for parameter in parameters if parameter.grad_req != "null"]
-        gluon.utils.clip_global_norm(gradients, self.config.clip_norm, check_isfinite=False)
-        self.trainer.set_learning_rate(learning_rate)
-        self.trainer.step(1)  # the losses are already divided by the positives
+        self.num_pending += 1
+        if self.num_pending == self.config.accumulate:
+            self.update(learning_rate)
         accuracy = class_accuracy(cls_preds, cls_targets)
         mae = box_mae(box_preds, box_targets, box_masks)
         return float(cls_loss.asscalar()), float(box_loss.asscalar()), accuracy, mae
+
+    def update(self, learning_rate):
+        """Clip the gradients that have gathered and take one step of the optimiser."""
+        parameters = self.net.collect_params().values()
+        gradients = [parameter.grad() for parameter in parameters if parameter.grad_req != "null"]
+        bound = self.config.clip_norm * self.num_pending
+        gluon.utils.clip_global_norm(gradients, bound, check_isfinite=False)
+        self.trainer.set_learning_rate(learning_rate)
+        self.trainer.step(self.num_pending)  # each loss is already divided by its positives
+        if self.config.accumulate > 1:
+            self.net.collect_params().zero_grad()
+        self.num_pending = 0
 
     def run_epoch(self, report):
         """Go through the data once; return the epoch's line of the history.
@@ -137,13 +181,15 @@ class TrainingRun:
         totals, num_images, started = np.zeros(4), 0, time.perf_counter()
         batches = training_loader(self.dataset, self.batch_size, size, self.transform)
         for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
-            rate = one_cycle(step, num_steps, self.config.learning_rate, self.config.warmup)
+            rate = self.config.learning_rate_at(step, num_steps)
             batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
             values = self.step(*batch, rate)
             guard_finite(*values[:2], epoch)
             totals += values
             num_images += len(images)
             report(len(images), *values[:2], num_images / (time.perf_counter() - started))
+        if self.num_pending:
+            self.update(rate)
         # Batch normalisation writes its running statistics behind the engine's back: without
         # waiting, a checkpoint may hold them as they were a step ago.
         nd.waitall()
@@ -176,7 +222,8 @@ class TrainingRun:
                 )
         checkpoint.load_into(self.net, self.ctx)
         self.history = checkpoint.metadata["history"]
-        self.trainer = self.make_trainer(len(self.history) * self.steps_per_epoch)
+        updates_per_epoch = math.ceil(self.steps_per_epoch / self.config.accumulate)
+        self.trainer = self.make_trainer(len(self.history) * updates_per_epoch)
         restore_optimizer_states(self.trainer, checkpoint.optimizer_states, self.ctx)
 
     def identity(self):
