@@ -9,7 +9,8 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab data train pretrained bench check sync store matrix lock clean
+.PHONY: help setup run test lab data train pretrained bench mutants
+.PHONY: check sync store matrix lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +45,9 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 	.venv/bin/uv pip install --quiet --python build/torch --group bench
 	$(python) benchmarks/step.py --json build/step.json
 	$(python) benchmarks/time_to_ap.py --json build/time_to_ap.json
+
+mutants: data ## seed defects one by one; show that a test or a lesson catches each
+	$(python) tools/mutants.py
 
 check: setup ## format and lint, lessons included; changes nothing
 	$(python) -m ruff format --check .

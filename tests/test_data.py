@@ -171,3 +171,31 @@ def test_open_records_names_the_bad_record(tmp_path):
     write_records(tmp_path / "few", [(IMAGE, LABELS), (IMAGE, spoiled)])
     with pytest.raises(RecordError, match=r"few\.rec record 1, object 1: xmax is 54.*divide"):
         data.open_records(tmp_path / "few.rec", ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("change, bound", [(150, 255), (-250, 0)])
+def test_colours_beyond_the_bounds_stay_at_the_bounds(monkeypatch, change, bound):
+    monkeypatch.setattr(data, "random_color_distort", lambda image: image + change)
+    image, _ = data.color_jitter(np.full((8, 8, 3), 200, dtype=np.uint8), LABELS)
+    assert (image == bound).all()
+
+
+def test_training_data_come_in_another_order_every_time():
+    dataset = rectangles(12)
+    expected = [rows.tolist() for _, rows in dataset]
+    orders = []
+    for _ in range(2):
+        batches = data.training_loader(dataset, 4, 32, transform=data.resize)
+        orders.append(np.concatenate([labels.asnumpy() for _, labels in batches]).tolist())
+        assert sorted(orders[-1]) == sorted(expected) and orders[-1] != expected
+    assert orders[0] != orders[1]
+
+
+def test_normalising_is_that_of_imagenet():
+    images = data.nd.array(np.random.default_rng(0).integers(0, 256, (2, 8, 4, 3)), dtype=np.uint8)
+    expected = data.nd.image.normalize(
+        data.nd.image.to_tensor(images),  # red, green, blue in 0..1
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
+    np.testing.assert_allclose(data.normalize(images).asnumpy(), expected.asnumpy(), atol=1e-4)

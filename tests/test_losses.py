@@ -258,3 +258,11 @@ def test_hybridized_box_loss_is_the_same():
     hybrid.hybridize(static_alloc=True, static_shape=True)
     for one, other in zip(gradient(SmoothL1Loss(), *arrays), gradient(hybrid, *arrays)):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
+
+
+def test_the_default_focal_loss_is_that_of_the_recipe():
+    random = np.random.default_rng(0)
+    cls_preds, cls_targets = random.normal(size=(2, 6, 3)), random.integers(0, 3, (2, 6))
+    value = FocalLoss()(nd.array(cls_preds), nd.array(cls_targets)).asnumpy()
+    expected = focal_reference(cls_preds, cls_targets, alpha=0.5, gamma=2)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)

@@ -1,5 +1,6 @@
 """Records: what MXNet and GluonCV read, and every kind of bad record by its name."""
 
+import os
 import struct
 
 from utils.records import (
@@ -273,3 +274,11 @@ def test_the_header_is_the_one_of_im2rec():
     np.testing.assert_array_equal(
         np.frombuffer(payload[24:52], np.float32), np.float32([2, 5, *GOOD])
     )
+
+
+def test_the_index_appears_last(tmp_path, monkeypatch):
+    """Whoever finds an index finds the records that it points into."""
+    appeared, replace = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda *path: appeared.append(path[1]) or replace(*path))
+    write_records(tmp_path / "some", [(smooth_image(), [GOOD])])
+    assert appeared == [tmp_path / "some.rec", tmp_path / "some.idx"]

@@ -185,3 +185,12 @@ def test_more_padding_changes_nothing(anchors, labels):
     padded = np.concatenate([labels, np.full((2, 3, 5), -1, dtype=np.float32)], axis=1)
     for assign in ASSIGNMENTS:
         assert_same_targets(assign(anchors, nd.array(padded)), assign(anchors, nd.array(labels)))
+
+
+@pytest.mark.parametrize("assign", ASSIGNMENTS)
+def test_offsets_are_over_the_variances_that_are_given(assign):
+    anchors, labels = nd.array([[[0.2, 0.2, 0.6, 0.4]]]), nd.array([[[0, 0.1, 0.1, 0.9, 0.7]]])
+    # Shifts of .1/.4 and .1/.2, ratios 2 and 3.
+    box_targets, _, _ = assign(anchors, labels, variances=(1, 0.5, 0.25, 2))
+    expected = [[0.25, 1, np.log(2) / 0.25, np.log(3) / 2]]
+    np.testing.assert_allclose(box_targets.asnumpy(), expected, atol=1e-5)
