@@ -539,8 +539,8 @@ DEFECTS = [
     Defect(
         "the schedule lags a step behind",
         "utils/training.py",
-        "position = (step + 1) / num_steps",
-        "position = step / num_steps",
+        "position = (step + 1) / num_steps\n    if position < warmup:",
+        "position = step / num_steps\n    if position < warmup:",
     ),
     Defect(
         "the schedule starts again in every epoch",
@@ -579,10 +579,16 @@ DEFECTS = [
         "cls_loss + box_loss",
     ),
     Defect(
+        "gathered gradients are never set back to 0",
+        "utils/training.py",
+        "if self.config.accumulate > 1:\n            self.net",
+        "if self.config.accumulate < 1:\n            self.net",
+    ),
+    Defect(
         "a resumed optimiser is an epoch behind",
         "utils/training.py",
-        "self.make_trainer(len(self.history) * self.steps_per_epoch)",
-        "self.make_trainer((len(self.history) - 1) * self.steps_per_epoch)",
+        "self.make_trainer(len(self.history) * updates_per_epoch)",
+        "self.make_trainer((len(self.history) - 1) * updates_per_epoch)",
     ),
     Defect(
         "a checkpoint is written in place",
@@ -599,8 +605,8 @@ DEFECTS = [
     Defect(
         "the two moments of Adam are exchanged",
         "utils/checkpoint.py",
-        "(*updater.states.get(index, ()), states[name].as_in_context(ctx))",
-        "(states[name].as_in_context(ctx), *updater.states.get(index, ()))",
+        "(*updater.states.get(index, ()), array) if is_part",
+        "(array, *updater.states.get(index, ())) if is_part",
     ),
     Defect(
         "MXNet's random numbers have no seed",

@@ -105,3 +105,11 @@ def test_other_version_is_refused(net, tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(checkpoint.CheckpointError, match="format_version is 99"):
         checkpoint.load_checkpoint(tmp_path / "a.params")
+
+
+def test_a_file_without_a_version_is_refused(tmp_path):
+    text = b'{"class_names": []}'
+    metadata = nd.array(np.frombuffer(text, dtype=np.uint8), dtype=np.uint8)
+    nd.save(str(tmp_path / "a.params"), {checkpoint.METADATA: metadata})
+    with pytest.raises(checkpoint.CheckpointError, match="format_version is None"):
+        checkpoint.load_checkpoint(tmp_path / "a.params")

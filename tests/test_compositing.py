@@ -148,3 +148,20 @@ def test_photographs_are_real_pictures():
 def test_a_missing_photograph_is_named(package, path):
     with pytest.raises(FileNotFoundError, match=r"no_such.*make setup"):
         load_photograph(package, path)
+
+
+def test_a_soft_edge_lets_its_share_of_the_background_through():
+    sprite = np.float32(np.broadcast_to([0.5, 0, 0, 0.5], (8, 8, 4)))  # red, half there
+    image = np.ones((8, 8, 3), np.float32)
+    image, _, _ = compositing._add_object(image, [], [], sprite, np.random.default_rng(0))
+    np.testing.assert_allclose(image, np.broadcast_to([1, 0.5, 0.5], (8, 8, 3)))
+
+
+def test_a_mask_is_what_half_of_the_light_comes_from_after_the_blur(black_background, monkeypatch):
+    sprite = np.zeros((20, 30, 4), np.float32)
+    sprite[4:16, 4:16] = sprite[9, 16:26] = 1  # white: a square with a whisker, too thin to stay
+    monkeypatch.setattr(compositing, "_sprite", lambda *arguments: sprite)
+    monkeypatch.setattr(compositing, "BLUR_SIGMA", (0.9, 0.9))
+    image, _, masks = compose(SINGLE, "train", np.random.default_rng(0))
+    np.testing.assert_array_equal(masks[0], image[..., 0] >= 128)
+    assert masks[0].sum() < 12 * 12 + 5

@@ -83,3 +83,19 @@ def test_unknown_profile_names_the_variable_and_the_values(monkeypatch, name):
     monkeypatch.setenv("SINGLE_SHOT_PROFILE", name)
     with pytest.raises(ValueError, match="SINGLE_SHOT_PROFILE .* smoke, class or full"):
         context.run_profile()
+
+
+def test_gpu_that_fails_only_when_its_result_is_asked_for_falls_back(gpus, monkeypatch):
+    """MXNet computes later: an operator returns at once, and `asnumpy` tells that it failed."""
+    gpus(1)
+
+    class Later:
+        def __add__(self, other):
+            return self
+
+        def asnumpy(self):
+            raise mx.MXNetError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(mx.nd, "ones", lambda shape, ctx: Later())
+    with pytest.warns(UserWarning, match="no kernel image"):
+        assert context.best_context() == mx.cpu()

@@ -3,12 +3,13 @@
 from utils import detection
 from utils.anchors import multibox_prior
 from utils.boxes import box_iou, clip_boxes, decode_offsets
-from utils.data import normalize
+from utils.data import DetectionDataset, normalize
 from utils.detection import (
     NMS_THRESHOLD,
     Detector,
     decode_detections,
     detect,
+    detect_dataset,
     multibox_detection,
     non_maximum_suppression,
     preprocess,
@@ -226,3 +227,13 @@ def test_detect_leaves_out_what_is_less_sure(score_threshold, count):
     detector = Detector(TwoAnchorNet(), ("cat", "dog"), image_size=32)
     image = np.zeros((32, 32, 3), dtype=np.uint8)
     assert len(detect(image, detector, score_threshold)) == count
+
+
+def test_detections_of_a_data_set_are_kept_from_the_score_of_the_protocol_on():
+    detector = Detector(TwoAnchorNet(), ("cat", "dog"), image_size=32)
+    logits = logits_of([[0.7, 0.3, 0], [0.98, 0, 0.02]])
+    detector.net.logits.set_data(nd.array([logits]))
+    image = np.zeros((100, 200, 3), dtype=np.uint8)
+    (rows,) = detect_dataset(detector, DetectionDataset([(image, np.zeros((0, 5)))], "ab"))
+    expected = [[0, 0.3, 0, 0, 0.5, 0.5], [1, 0.02, 0.5, 0.25, 1, 1]]  # fractions of the image
+    np.testing.assert_allclose(rows, expected, atol=1e-6)

@@ -145,3 +145,9 @@ def test_mascots_are_told_apart_from_every_side():
 def test_a_size_that_is_not_above_zero_is_refused(side_px):
     with pytest.raises(ValueError, match="side_px"):
         render(MASCOTS["frill"], np.eye(3), FRONT_LIGHT, side_px)
+
+
+def test_a_ball_lit_from_the_front_is_shaded_alike_on_all_sides():
+    image = render([Ellipsoid((0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5))], np.eye(3), FRONT_LIGHT, 15)
+    for turned in (image[::-1], image[:, ::-1], image.transpose(1, 0, 2)):
+        np.testing.assert_allclose(image, turned, atol=1e-4)

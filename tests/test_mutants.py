@@ -192,9 +192,10 @@ def test_a_hanging_test_that_has_to_be_ended_has_not(mutants, project, copies, m
 )
 def test_a_list_that_does_not_fit_is_refused(mutants, project, capsys, old, words):
     defect = Defect("moved", WRONG.file if old else "gone.py", old or "", "")
-    assert mutants.main([], [WRONG, defect], project) == 2
+    assert mutants.main([], [WRONG, defect, replace(defect, name="again")], project) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("moved: ") and words in captured.err
+    assert [line.split(": ")[0] for line in captured.err.splitlines()] == ["moved", "again"]
+    assert words in captured.err
     assert captured.out == ""
 
 

@@ -282,3 +282,10 @@ def test_compiling_for_inference_leaves_other_devices_alone(on_gpu):
     net = toy_ssd(1)
     compile_for_inference(net, image_size=64)
     assert all(layer.may_fuse for layer in net.stages[1] if isinstance(layer, BatchNormReLU))
+
+
+def test_the_first_anchors_of_a_pixel_are_squares_of_both_sizes():
+    """A square object is the commonest, so that the first ratio, which shapes each size, is 1."""
+    anchors, _, _ = initialised(ToySSD(1))(nd.zeros((1, 3, 64, 64)))
+    sides = corner_to_center(anchors)[0, :2, 2:].asnumpy()
+    np.testing.assert_allclose(sides, np.tile(np.array(SIZES[:1]).T, 2), atol=1e-6)

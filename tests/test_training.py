@@ -7,6 +7,7 @@ from dataclasses import replace
 from utils import training
 from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.context import seed_everything
+from utils.data import resize
 from utils.ssd import toy_ssd
 
 import numpy as np
@@ -223,3 +224,41 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     np.testing.assert_array_equal(
         net.class_predictors[0].bias.data().asnumpy(), expected[name].asnumpy()
     )
+
+
+def test_epochs_average_their_batches_go_on_in_the_schedule_and_shuffle_anew(monkeypatch):
+    rates, orders, losses = [], [], iter(range(1, 7))
+
+    def step(run, images, labels, learning_rate):
+        rates.append(learning_rate)
+        orders.append(labels.asnumpy().tolist())
+        loss = next(losses)
+        return loss, 2 * loss, 0.5, 0.1
+
+    monkeypatch.setattr(training.TrainingRun, "step", step)
+    history = training.train(start(), rectangles(10), CONFIG, transform=resize)
+    assert [line["cls_loss"] for line in history] == [1.5, 3.5, 5.5]
+    assert [line["box_loss"] for line in history] == [3, 7, 11]
+    assert rates == [CONFIG.learning_rate_at(step, 6) for step in range(6)]
+    epochs = [orders[0:2], orders[2:4], orders[4:6]]
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_the_learning_rate_of_a_step_is_the_one_it_is_given():
+    run = training.TrainingRun(start(), rectangles(4), CONFIG)
+    images, labels = next(iter(training.training_loader(run.dataset, 4, 64)))
+    run.net(training.normalize(images))  # so that the weights have their shapes
+    weights = [run.net.class_predictors[0].weight.data().asnumpy()]
+    for learning_rate in (0.0, 0.01):
+        run.step(images, labels, learning_rate)
+        weights.append(run.net.class_predictors[0].weight.data().asnumpy())
+    np.testing.assert_array_equal(weights[1], weights[0])
+    # Where there is any gradient, the first steps of Adam are as long as the learning rate.
+    assert np.abs(weights[2] - weights[1]).max() == pytest.approx(0.01, rel=0.5)
+
+
+def test_a_box_loss_that_is_no_number_stops_the_run():
+    run = training.TrainingRun(start(), rectangles(4), CONFIG)
+    run.box_loss = lambda box_preds, *_: box_preds.sum(axis=1) * np.nan
+    with pytest.raises(FloatingPointError, match="epoch 1: .*the box loss nan"):
+        run.run_epoch(report=lambda *progress: None)

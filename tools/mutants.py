@@ -299,6 +299,18 @@ def chosen(defects, words):
     return [d for d in defects if not words or any(w in f"{d.name} {d.file}" for w in words)]
 
 
+def check_list(defects, root):
+    """Raise a ListError that names every defect that does not fit the project."""
+    problems = []
+    for defect in defects:
+        try:
+            seeded(defect, root)
+        except ListError as error:
+            problems.append(str(error))
+    if problems:
+        raise ListError("\n".join(problems))
+
+
 def seeded_defects(root):
     """Return the list in tests/seeded_defects.py."""
     sys.path.insert(0, str(root))
@@ -318,8 +330,7 @@ def main(arguments=None, defects=None, root=ROOT):
     started = time.monotonic()
     try:
         defects = chosen(seeded_defects(root) if defects is None else defects, options.words)
-        for defect in defects:
-            seeded(defect, root)
+        check_list(defects, root)
     except ListError as error:
         print(error, file=sys.stderr)
         return 2
