@@ -242,3 +242,22 @@ def test_samples_in_the_project_are_those_that_the_command_makes(tmp_path):
     assert len(sizes) >= 3 and (256, 256, 3) not in sizes
     counts = sorted(len(s["labels"]) for s in truth.values() if s["preset"] == "single")
     assert counts[0] == 0 and counts[-1] >= 2
+
+
+def test_two_at_once_build_once_however_long_it_takes(tmp_path, tiny, built, monkeypatch):
+    builds = []
+
+    def build(preset, folder, workers=None):
+        builds.append(folder)
+        time.sleep(0.5)  # so that the others come in between
+        for file in built.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+
+    monkeypatch.setattr(make_data, "build", build)
+    threads = [threading.Thread(target=ensure, args=("tiny", tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 1
+    assert make_data.problem(TINY, tmp_path / "tiny") is None
