@@ -101,6 +101,19 @@ def test_color_jitter_changes_colours_and_nothing_else():
     assert labels is LABELS
 
 
+@pytest.mark.parametrize("hue_degrees", [36, 180])
+def test_color_jitter_turns_the_hue_by_no_more_than_it_may(hue_degrees):
+    seed_everything(0)
+    color = np.array([150, 110, 120])
+    image = np.broadcast_to(color, (4, 4, 3)).astype(np.uint8)
+    plane = np.array([[0.596, -0.274, -0.321], [0.211, -0.523, 0.311]]).T  # I and Q of YIQ
+    turned = [data.color_jitter(image, None, hue_degrees)[0][0, 0] @ plane for _ in range(300)]
+    angles = np.degrees(
+        [np.angle(complex(*i_and_q) / complex(*(color @ plane))) for i_and_q in turned]
+    )
+    assert 0.8 * hue_degrees < np.abs(angles).max() < hue_degrees + 5  # rounded to whole numbers
+
+
 def test_transforms_leave_their_input_alone():
     image, labels = IMAGE.copy(), LABELS.copy()
     seed_everything(3)

@@ -101,9 +101,13 @@ def resize(image, labels, size):
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), labels
 
 
-def color_jitter(image, labels):
-    """Change brightness, contrast, saturation and hue by random amounts."""
-    distorted = random_color_distort(nd.array(image)).asnumpy()
+def color_jitter(image, labels, hue_degrees=36):
+    """Change brightness, contrast, saturation and hue, each in half of the calls.
+
+    hue_degrees: the hue turns by at most as much, as in the SSD authors' code. GluonCV's own
+    default, 18, counts half circles and so turns by any angle.
+    """
+    distorted = random_color_distort(nd.array(image), hue_delta=hue_degrees / 180).asnumpy()
     return distorted.clip(0, 255).astype(np.uint8), labels
 
 
