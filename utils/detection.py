@@ -44,7 +44,7 @@ class Detector:
 
 
 def load_detector(path, ctx=None):
-    """Return the Detector in a checkpoint, compiled for detection.
+    """Return the Detector in a checkpoint, compiled for detection: it passes no gradients back.
 
     Raises checkpoint.CheckpointError, which names the file and the fix.
     """
