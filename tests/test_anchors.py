@@ -199,7 +199,7 @@ def test_more_starts_and_more_clusters_never_fit_worse():
 
 
 def test_too_few_different_shapes_and_shapes_without_area_are_refused():
-    with pytest.raises(ValueError, match="3 clusters need as many different shapes, not 2"):
+    with pytest.raises(ValueError, match="3 clusters need as many shapes; 2 differ"):
         suggest_shapes([[0.1, 0.2], [0.1, 0.2], [0.3, 0.2]], 3)
     with pytest.raises(ValueError, match="no area"):
         suggest_shapes([[0.1, 0.2], [0.1, 0]], 1)

@@ -106,9 +106,7 @@ def suggest_shapes(shapes, num_shapes, seed=SEED, num_starts=NUM_STARTS):
         raise ValueError("a shape has no area; `records.check_labels` finds the label")
     distinct = np.unique(shapes, axis=0)
     if len(distinct) < num_shapes:
-        raise ValueError(
-            f"{num_shapes} clusters need as many different shapes, not {len(distinct)}"
-        )
+        raise ValueError(f"{num_shapes} clusters need as many shapes; {len(distinct)} differ")
     random = np.random.RandomState(seed)
     starts = [random.permutation(distinct)[:num_shapes] for _ in range(num_starts)]
     found = [refine_shapes(shapes, start) for start in starts]
