@@ -23,9 +23,9 @@ def plot_growing_curve(precision, recall, scores, right):
     for last, ax in enumerate(axes):
         ax.plot(recall[: last + 1], precision[: last + 1], "o-", color=PALETTE[0], linewidth=1)
         mark, color = ("o", POSITIVE_COLOR) if right[last] else ("X", PREDICTION_COLOR)
-        ax.plot(recall[last], precision[last], mark, color=color, markersize=10)
+        ax.plot(recall[last], precision[last], mark, color=color, markersize=10, clip_on=False)
         word = "right" if right[last] else "wrong"
-        ax.set(title=f"{scores[last]:.1f} {word}", xlim=(0, 1), ylim=(0, 1.08), xticks=(0, 0.5, 1))
+        ax.set(title=f"{scores[last]:.2g} {word}", xlim=(0, 1), ylim=(0, 1.08), xticks=(0, 0.5, 1))
     axes[0].set_ylabel("precision")
     figure.supxlabel("recall: share of objects that are found", fontsize=11)
     return figure
