@@ -698,10 +698,10 @@ DEFECTS = [
         "box * nd.array([height, width, height, width])",
     ),
     Defect(
-        "01: a painted box takes rows for columns",
+        "01: a box is cut out with rows and columns exchanged",
         "notebooks/01_boxes_and_iou.ipynb",
-        "covered[ymin:ymax, xmin:xmax] = True",
-        "covered[ymin:ymax, xmin:ymax] = True",
+        "cutting = picture[ymin:ymax, xmin:xmax]",
+        "cutting = picture[xmin:xmax, ymin:ymax]",
     ),
     Defect(
         "03: a number in the prose with two digits exchanged",
