@@ -175,7 +175,7 @@ def check_exercises(notebook):
             problems.append(f"exercise {number}: the check does not assert in self_check({number})")
         text = "".join(output.get("text", "") for output in check.outputs)
         if not text.startswith(f"Exercise {number}: open."):
-            problems.append(f"exercise {number}: the stored check says {text!r}, not that it is open")
+            problems.append(f"exercise {number}: the stored check says {text!r}, not `open`")
     if len(checked) < 2:
         problems.append(f"{len(checked)} exercises have a check, not two or more")
     return problems

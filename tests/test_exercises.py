@@ -1,7 +1,7 @@
+from utils.exercises import self_check
+
 import numpy as np
 import pytest
-
-from utils.exercises import self_check
 
 
 def test_a_solution_is_solved(capsys):
@@ -29,4 +29,4 @@ def test_a_wrong_solution_is_told_which_check_fails(capsys):
 
 def test_an_error_of_the_solution_is_raised():
     with pytest.raises(ZeroDivisionError), self_check(1):
-        1 / 0
+        assert 1 / 0

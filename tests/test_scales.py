@@ -1,8 +1,8 @@
 """Scales: anchors to sizes, and detections back to the anchors that they come from."""
 
 from utils.anchors import multibox_prior
-from utils.detection import Detector, decode_detections, detect_dataset
-from utils.scales import anchor_rows, anchor_scales, detect_with_scales, trace_detections
+from utils.detection import Detector, anchor_rows, decode_detections, detect_dataset
+from utils.scales import anchor_scales, detect_with_scales, trace_detections
 from utils.ssd import RATIOS, SIZES, toy_ssd
 
 import numpy as np

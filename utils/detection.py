@@ -83,21 +83,29 @@ def non_maximum_suppression(boxes, nms_threshold=NMS_THRESHOLD):
     return keep
 
 
+def anchor_rows(anchors, cls_preds, box_preds):
+    """Return what every anchor of one image says, before anything is left out or suppressed.
+
+    Every anchor stands for its most probable class, background apart.
+    anchors: (A, 4) corner form; cls_preds: (A, C + 1) logits; box_preds: (4 * A,) offsets.
+    Returns rows (A, 6), a NumPy array, clipped to the image.
+    """
+    probabilities = nd.softmax(cls_preds, axis=-1)[:, 1:]  # (A, C): background is column 0
+    boxes = clip_boxes(decode_offsets(box_preds.reshape((-1, 4)), anchors, VARIANCES))
+    best = nd.stack(probabilities.argmax(axis=1), probabilities.max(axis=1), axis=1)  # (A, 2)
+    return nd.concat(best, boxes, dim=1).asnumpy()
+
+
 def decode_detections(
     anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
 ):
     """Return the objects that the network sees in one image, computed from scratch.
 
-    Every anchor stands for its most probable class, background apart; boxes of one class suppress
-    each other.
-    anchors: (A, 4) corner form; cls_preds: (A, C + 1) logits; box_preds: (4 * A,) offsets.
+    Boxes of one class suppress each other.
+    anchors, cls_preds, box_preds: as for `anchor_rows`.
     Returns detections (D, 6), clipped to the image. Same as `nd.contrib.MultiBoxDetection`.
     """
-    probabilities = nd.softmax(cls_preds, axis=-1)[:, 1:]  # (A, C): background is column 0
-    scores = probabilities.max(axis=1)
-    boxes = clip_boxes(decode_offsets(box_preds.reshape((-1, 4)), anchors, VARIANCES))
-    class_ids = probabilities.argmax(axis=1)
-    rows = nd.concat(class_ids.expand_dims(1), scores.expand_dims(1), boxes, dim=1).asnumpy()
+    rows = anchor_rows(anchors, cls_preds, box_preds)
     rows = rows[rows[:, 1] >= score_threshold]
     # Stable, unlike MXNet's argsort: of equal scores (1.0 is common) the first anchor comes first.
     rows = rows[np.argsort(-rows[:, 1], kind="stable")][:NMS_CANDIDATES]

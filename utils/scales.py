@@ -1,11 +1,10 @@
 """Which scale of the network a detection comes from: that of the one anchor behind it."""
 
-from utils.boxes import clip_boxes, corner_to_center, decode_offsets
+from utils.boxes import corner_to_center
 from utils.data import evaluation_loader, normalize
-from utils.detection import multibox_detection
+from utils.detection import anchor_rows, multibox_detection
 
 import numpy as np
-from mxnet import nd
 
 TOLERANCE = 1e-4  # between a detection and its anchor's row: two ways to compute the same
 
@@ -24,24 +23,12 @@ def anchor_scales(anchors, sizes):
     return scales[np.abs(sides[:, None] - known).argmin(axis=1)]
 
 
-def anchor_rows(anchors, cls_preds, box_preds):
-    """Return what every anchor says, one row each, before anything is left out or suppressed.
-
-    anchors: (A, 4) corner form; cls_preds: (A, C + 1) logits; box_preds: (4 * A,) offsets.
-    Returns (A, 6) rows `[class_id, score, xmin, ymin, xmax, ymax]`, a NumPy array.
-    """
-    probabilities = nd.softmax(cls_preds, axis=-1)[:, 1:]  # (A, C): background is column 0
-    boxes = clip_boxes(decode_offsets(box_preds.reshape((-1, 4)), anchors))
-    best = [probabilities.argmax(axis=1), probabilities.max(axis=1)]
-    return nd.concat(nd.stack(*best, axis=1), boxes, dim=1).asnumpy()
-
-
 def trace_detections(detections, rows):
     """Return the anchor from which each detection of an image comes.
 
     Suppression chooses among anchors and changes none, so that every detection is some anchor's
     row; of equal rows the first is taken.
-    detections: (D, 6), of the network that said rows, (A, 6) from `anchor_rows`.
+    detections: (D, 6), of the network that said rows, (A, 6) from `detection.anchor_rows`.
     Returns (D,) row numbers of anchors. Raises ValueError where one has no such row.
     """
     lowest = detections[:, 1].min(initial=1) - TOLERANCE
