@@ -137,6 +137,14 @@ def test_the_whole_suite_is_asked_where_the_first_tests_pass(mutants, project, c
     assert mutants.try_defect(copies(), MISSED).caught_by == ""
 
 
+def test_an_error_shows_a_defect_only_if_it_goes_with_it(mutants, copies, monkeypatch):
+    defect = Defect("renamed", WRONG.file, "def largest", "def greatest")  # tests cannot import it
+    assert mutants.try_defect(copies(), defect).caught_by == "tests/test_extremes.py"
+    broken = ["tests/test_extremes.py"], "error"  # with and without the defect
+    monkeypatch.setattr(mutants.Copies, "pytest", lambda *arguments, **options: broken)
+    assert mutants.try_defect(copies(), defect).caught_by == ""
+
+
 def test_a_lesson_is_compared_with_its_stored_outputs(mutants, project, copies, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_timeout -p nbval.plugin")
     cells = [nbformat.v4.new_code_cell(code, execution_count=1) for code in ("a = 3", "a")]

@@ -35,7 +35,7 @@ NBVAL += ["--nbval-kernel-name", "python3", "--nbval-cell-timeout", "300", "--ti
 # nothing. test_mutants finds that the text of the seeded defect is gone.
 SUITE = ("tests", "--ignore=tests/test_lessons.py", "--ignore=tests/test_mutants.py")
 NOT_COMPARED = {"08_training"}  # it trains for minutes
-FAILURE = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+FAILURE = re.compile(r"^(FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class ListError(ValueError):
@@ -119,7 +119,7 @@ class Copies:
                 (target / file.name).symlink_to(file.resolve())
 
     def pytest(self, copy, arguments, first_only=True):
-        """Run pytest in a copy; return the ids of failed tests and a remark, `hung` or nothing."""
+        """Run pytest in a copy; return the ids of failed tests and `hung`, `error` or nothing."""
         command = [
             sys.executable,
             "-m",
@@ -159,12 +159,13 @@ class Copies:
             return [], "hung"
         finally:
             self.processes.discard(process)
-        failed = FAILURE.findall(output)
+        failures = FAILURE.findall(output)
+        failed = [test for _, test in failures]
         if process.returncode not in (0, 1, 2) or bool(process.returncode) != bool(failed):
             raise RuntimeError(
                 f"pytest {' '.join(arguments)} ended with {process.returncode}:\n{output[-3000:]}"
             )
-        return failed, ""
+        return failed, "error" if any(kind == "ERROR" for kind, _ in failures) else ""
 
     def stop(self):
         """End every run of pytest with all that it has started, those to come at once."""
@@ -200,8 +201,8 @@ def try_unchanged(copies, arguments):
         copies.free.put(copy)
     if failed or remark:
         raise RuntimeError(
-            f"without any defect, {' '.join(failed) or ' '.join(arguments)} fails {remark}; "
-            "nothing can be shown before it passes"
+            f"without any defect, {' '.join(failed) or ' '.join(arguments)} fails"
+            f"{remark and f' ({remark})'}; nothing can be shown before it passes"
         )
 
 
@@ -216,7 +217,8 @@ def try_defect(copies, defect):
             (copy / defect.file).write_text(wrong)
             failed, remark = copies.pytest(copy, arguments, first_only=number == 0)
             (copy / defect.file).write_bytes(original)
-            if number and failed:  # the first tests are known to pass without the defect
+            # The first tests pass without the defect, unless what they need is gone by now.
+            if failed and (number or remark == "error"):
                 again, _ = copies.pytest(copy, [*dict.fromkeys(map(runnable, failed))], False)
                 failed = [test for test in failed if test not in again]
             result.remark = f"{remark} in {arguments[0]}" if remark else result.remark
