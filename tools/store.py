@@ -2,8 +2,8 @@
 
     python tools/store.py [LESSON.ipynb ...]
 
-All lessons and solutions by default, with the run profile of the environment. Progress bars, warnings, widgets
-and all that tells of the machine are left out; a lesson that fails stays as it was.
+All lessons and solutions by default, with the run profile of the environment. Progress bars,
+warnings, widgets and traces of the machine are left out; a lesson that fails stays as it was.
 """
 
 import argparse
