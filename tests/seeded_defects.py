@@ -476,8 +476,8 @@ DEFECTS = [
     Defect(
         "a data set is scored by confident detections alone",
         "utils/detection.py",
-        "multibox_detection(*predictions)",
-        "multibox_detection(*predictions, DISPLAY_THRESHOLD)",
+        "detector.decode(*predictions)",
+        "detector.decode(*predictions, DISPLAY_THRESHOLD)",
     ),
     Defect(
         "accuracy leaves background out",

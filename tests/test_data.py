@@ -188,7 +188,7 @@ def test_open_records_names_the_bad_record(tmp_path):
 
 @pytest.mark.parametrize("change, bound", [(150, 255), (-250, 0)])
 def test_colours_beyond_the_bounds_stay_at_the_bounds(monkeypatch, change, bound):
-    monkeypatch.setattr(data, "random_color_distort", lambda image: image + change)
+    monkeypatch.setattr(data, "random_color_distort", lambda image, **options: image + change)
     image, _ = data.color_jitter(np.full((8, 8, 3), 200, dtype=np.uint8), LABELS)
     assert (image == bound).all()
 

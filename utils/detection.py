@@ -10,7 +10,8 @@ from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
 from utils.checkpoint import load_checkpoint
 from utils.data import evaluation_loader, normalize, resize
 from utils.metrics import evaluate_coco
-from utils.ssd import compile_for_inference, toy_ssd
+from utils.networks import TOY_SSD, build_network
+from utils.ssd import compile_for_inference
 
 import numpy as np
 from mxnet import nd
@@ -30,17 +31,24 @@ class Detector:
     """A network with what one must know to use it.
 
     net: a gluon Block such as `ssd.ToySSD`; class_names: by class id; image_size: the side in
-    pixels of the images that it was trained on.
+    pixels of the images that it was trained on. per_class: an anchor may stand for several classes
+    (`per_class_detection`), as in the SSD paper.
     """
 
     net: object
     class_names: tuple
     image_size: int
+    per_class: bool = False
 
     @property
     def ctx(self):
         """The device that holds the weights."""
         return next(iter(self.net.collect_params().values())).list_ctx()[0]
+
+    @property
+    def decode(self):
+        """The function that makes detections of what the network predicts."""
+        return per_class_detection if self.per_class else multibox_detection
 
 
 def load_detector(path, ctx=None):
@@ -50,11 +58,12 @@ def load_detector(path, ctx=None):
     """
     checkpoint = load_checkpoint(path)
     class_names = tuple(checkpoint.metadata["class_names"])
-    net = toy_ssd(len(class_names), ctx)
+    description = checkpoint.metadata.get("network", TOY_SSD)
+    net = build_network(description, len(class_names), ctx)
     checkpoint.load_into(net, ctx)
     image_size = checkpoint.metadata["image_size"]
     compile_for_inference(net, image_size)
-    return Detector(net, class_names, image_size)
+    return Detector(net, class_names, image_size, per_class=description != TOY_SSD)
 
 
 def preprocess(image, size, ctx=None):
@@ -184,7 +193,7 @@ def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
     pixels of the image, best score first.
     """
     x = preprocess(image, detector.image_size, detector.ctx)
-    rows = multibox_detection(*detector.net(x), score_threshold)[0]
+    rows = detector.decode(*detector.net(x), score_threshold)[0]
     height, width = image.shape[:2]
     return rows * np.array((1, 1, width, height, width, height), dtype=np.float32)
 
@@ -197,7 +206,7 @@ def detect_dataset(detector, dataset, batch_size=40):
     detections = []
     for images, _ in evaluation_loader(dataset, batch_size, detector.image_size):
         predictions = detector.net(normalize(images.as_in_context(detector.ctx)))
-        detections.extend(multibox_detection(*predictions))
+        detections.extend(detector.decode(*predictions))
     return detections
 
 

@@ -168,7 +168,6 @@ def compile_for_inference(net, image_size):
     """
     if not on_onednn(net):
         return
-    for stage in net.stages:
-        stage.apply(lambda block: setattr(block, "may_fuse", False))
+    net.apply(lambda block: setattr(block, "may_fuse", False))
     images = nd.zeros((1, 3, image_size, image_size))
     net.optimize_for(images, backend="MKLDNN", static_alloc=True, static_shape=True)

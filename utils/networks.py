@@ -1,0 +1,33 @@
+"""Networks by description: what a checkpoint says of its network, so that it can be built again."""
+
+from utils.checkpoint import CheckpointError
+from utils.ssd import toy_ssd
+from utils.ssd300 import SSD, SSD300, SSD512
+
+LAYOUTS = {"ssd300": SSD300, "ssd512": SSD512}
+TOY_SSD = {"name": "toy_ssd"}
+
+
+def describe_ssd(name, width=1.0, batch_norm=False):
+    """Return the description of an SSD on VGG16; see `ssd300.SSD` for the settings."""
+    return {"name": name, "width": width, "batch_norm": batch_norm}
+
+
+def build_network(description, num_classes, ctx=None):
+    """Return an initialised network that runs as one compiled graph.
+
+    description: TOY_SSD or a dict from `describe_ssd`, as JSON gives it back.
+    Raises CheckpointError for a name that is not known.
+    """
+    name = description.get("name")
+    if name == "toy_ssd":
+        return toy_ssd(num_classes, ctx)
+    if name not in LAYOUTS:
+        raise CheckpointError(
+            f"the network is {name!r}; this version knows toy_ssd, {', '.join(LAYOUTS)}"
+        )
+    settings = {key: description[key] for key in ("width", "batch_norm")}
+    net = SSD(num_classes, LAYOUTS[name], **settings)
+    net.initialize(ctx=ctx)
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
