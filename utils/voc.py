@@ -48,12 +48,7 @@ def read_annotation(path, class_names):
     Each bad object is a VocError that names the file, the object, the field and the fix; it is left
     out of the labels. Raises VocError where the file as a whole cannot be read.
     """
-    try:
-        root = parse(path).getroot()
-    except FileNotFoundError:
-        raise VocError(f"{path}: no such file; every id of a set needs an annotation") from None
-    except (ParseError, DefusedXmlException, UnicodeError) as error:
-        raise VocError(f"{path}: not safe, well-formed XML ({error!r}); write it again") from None
+    root = _parse(path)
     width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
     if min(width, height) < 1:
         raise VocError(f"{path}: size is {width:g} x {height:g}; give the image's pixels")
@@ -68,6 +63,16 @@ def read_annotation(path, class_names):
     labels = np.array(rows, dtype=np.float32).reshape(-1, 5)
     size_px = int(width), int(height)
     return Annotation(path, size_px, labels, np.array(difficult, dtype=bool)), faults
+
+
+def _parse(path):
+    """Return the root of an XML file; raise VocError where it is absent or not safe and sound."""
+    try:
+        return parse(path).getroot()
+    except FileNotFoundError:
+        raise VocError(f"{path}: no such file; every id of a set needs an annotation") from None
+    except (ParseError, DefusedXmlException, UnicodeError) as error:
+        raise VocError(f"{path}: not safe, well-formed XML ({error!r}); write it again") from None
 
 
 def _read_object(node, size_px, class_names, where):
@@ -183,3 +188,19 @@ def read_ids(folder, split):
         if "/" in image_id or "\\" in image_id or image_id.startswith("."):
             raise VocError(f"{path}: the id {image_id!r} is not a plain name; write ids, not paths")
     return ids
+
+
+def find_classes(parts):
+    """Return the names of all objects in sets of folders, in alphabetical order as VOC's own.
+
+    parts: as for VocDataset. Raises VocError where there are none.
+    """
+    names = set()
+    for folder, split in parts:
+        for image_id in read_ids(folder, split):
+            root = _parse(Path(folder) / "Annotations" / f"{image_id}.xml")
+            names |= {(node.findtext("name") or "").strip() for node in root.iter("object")}
+    names.discard("")
+    if not names:
+        raise VocError(f"{parts}: no annotation holds an object; name the classes (--classes)")
+    return sorted(names)
