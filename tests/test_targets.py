@@ -1,7 +1,8 @@
 """Targets: worked out by hand, and against MXNet's operator on random anchors and objects."""
 
 from utils.anchors import multibox_prior
-from utils.boxes import box_iou, decode_offsets
+from utils.boxes import box_iou, corner_to_center, decode_offsets
+from utils.ssd300 import SSD, SSD300
 from utils.targets import (
     MATCH_THRESHOLD,
     assign_image_targets,
@@ -12,6 +13,7 @@ from utils.targets import (
 
 import numpy as np
 import pytest
+from gluoncv.model_zoo.ssd.target import SSDTargetGenerator
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, nd
@@ -194,3 +196,44 @@ def test_offsets_are_over_the_variances_that_are_given(assign):
     box_targets, _, _ = assign(anchors, labels, variances=(1, 0.5, 0.25, 2))
     expected = [[0.25, 1, np.log(2) / 0.25, np.log(3) / 2]]
     np.testing.assert_allclose(box_targets.asnumpy(), expected, atol=1e-5)
+
+
+# --- Against GluonCV ------------------------------------------------------------------------------
+
+
+def gluoncv_targets(anchors, labels):
+    """Return what GluonCV's target generator for SSD says, without mining."""
+    generate = SSDTargetGenerator(negative_mining_ratio=0)
+    boxes, ids = labels[:, :, 1:], labels[:, :, :1]
+    cls_targets, box_targets, box_masks = generate(corner_to_center(anchors), None, boxes, ids)
+    return box_targets.flatten(), box_masks.flatten(), cls_targets
+
+
+def has_rival(values, number, margin=1e-6):
+    """Tell whether another value comes within a margin of a number."""
+    return (abs(values - number) < margin).sum() > 1
+
+
+@settings(max_examples=60)
+@given(free_boxes(12), free_boxes(3))
+def test_targets_equal_those_of_gluoncv(anchors, boxes):
+    """Ties apart: there GluonCV gives an object all of its best anchors, the operator the first."""
+    iou = box_iou(nd.array(anchors), nd.array(boxes)).asnumpy()
+    assume((iou.max(axis=0) > 1e-3).all() and (abs(iou - MATCH_THRESHOLD) > 1e-6).all())
+    assume(not any(has_rival(column, column.max()) for column in iou.T))
+    assume(not any(has_rival(row, row.max()) for row in iou if row.max() > 0))
+    ids = np.arange(len(boxes), dtype=np.float32)[:, np.newaxis]
+    anchors = nd.array(anchors).expand_dims(0)
+    labels = nd.array(np.concatenate([ids, boxes], axis=1)).expand_dims(0)
+    assert_same_targets(multibox_target(anchors, labels), gluoncv_targets(anchors, labels))
+
+
+def test_targets_of_all_anchors_of_ssd300_equal_those_of_gluoncv():
+    net = SSD(2, SSD300, width=1 / 16)
+    net.initialize()
+    anchors = net(nd.zeros((1, 3, 300, 300)))[0]
+    rows = [[[0, 0.103, 0.211, 0.417, 0.629], [1, 0.52, 0.31, 0.97, 0.88]]]
+    labels = nd.array(rows + [[[1, 0.013, 0.024, 0.137, 0.198], [0, 0.61, 0.07, 0.94, 0.39]]])
+    targets = multibox_target(anchors, labels)
+    assert_same_targets(targets, gluoncv_targets(anchors, labels))
+    assert (targets[2] > 0).sum().asscalar() > 20

@@ -91,9 +91,9 @@ class NormScale(nn.HybridBlock):
 
     def hybrid_forward(self, F, x, scale):
         """x: (N, C, H, W). Returns the same shape."""
-        # The operator L2Normalization does the same with a slower gradient.
-        length = F.sqrt(F.sum(F.square(x), axis=1, keepdims=True) + 1e-5)
-        return F.broadcast_mul(F.broadcast_div(x, length), scale)
+        # Both factors first, as they are small: one pass over the map instead of two.
+        inverse_length = F.rsqrt(F.sum(F.square(x), axis=1, keepdims=True) + 1e-5)
+        return F.broadcast_mul(x, F.broadcast_mul(inverse_length, scale))
 
 
 class VGG16(nn.HybridBlock):
