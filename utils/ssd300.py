@@ -111,7 +111,9 @@ class VGG16(nn.HybridBlock):
                 block = nn.HybridSequential(prefix="")
                 for layer in range(1, num_layers + 1):
                     name = f"conv{number}_{layer}"
-                    block.add(convolution(name, int(width * channels), batch_norm=batch_norm))
+                    # Images come normalised, and at full resolution it is what costs most.
+                    normalise = batch_norm and name != "conv1_1"
+                    block.add(convolution(name, int(width * channels), batch_norm=normalise))
                 self.blocks.add(block)
             # conv6 looks at 3 x 3 pixels, five apart, of the 7 x 7 that fc6 looked at.
             dilated = {"padding": 6, "dilation": 6, "batch_norm": batch_norm}
