@@ -2,21 +2,13 @@
 
 from utils.boxes import center_to_corner
 from utils.detection import per_class_detection
-from utils.ssd300 import SSD, SSD300, SSD512, Layout, NormScale
+from utils.ssd300 import RELEASED_300, SSD, SSD300, SSD512, NormScale
 
 import numpy as np
 import pytest
 from gluoncv.model_zoo import get_model
-from mxnet import nd
+from mxnet import autograd, nd
 
-# The released code of the paper, which GluonCV follows, has other scales and steps than its text.
-RELEASED_300 = Layout(
-    image_size=300,
-    scales=tuple(size / 300 for size in (30, 60, 111, 162, 213, 264, 315)),
-    ratios=SSD300.ratios,
-    extras=SSD300.extras,
-    steps=(8, 16, 32, 64, 100, 300),
-)
 MAPS = {SSD300: (38, 19, 10, 5, 3, 1), SSD512: (64, 32, 16, 8, 4, 2, 1)}
 PRIORS = {SSD300: (4, 6, 6, 6, 4, 4), SSD512: (4, 6, 6, 6, 6, 4, 4)}
 
@@ -55,8 +47,6 @@ def networks():
 
 def predictions_of(theirs, image):
     """Return class scores, offsets and anchors, as GluonCV gives them in training mode."""
-    from mxnet import autograd
-
     with autograd.train_mode():
         return theirs(image)
 
@@ -117,6 +107,8 @@ def test_layers_have_the_names_of_the_paper(batch_norm):
     expected = [f"ssd300_{name}_weight" for name in (*vgg16, "conv6", "conv7", *extras)]
     assert [name for name in names if "conv" in name.removeprefix("ssd300_")[:4]] == expected
     assert any("_bn_" in name for name in net.collect_params()) == batch_norm
+    heads = [name for name in names if "_classes_" in name or "_boxes_" in name]
+    assert len(heads) == 12 and sum("_classes_" in name for name in heads) == 6
 
 
 def test_norm_scale_equals_the_operator():

@@ -4,7 +4,7 @@ Like `ssd.ToySSD`, the network returns anchors, class scores and offsets, so tha
 training and detection are the same for both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from utils.ssd import BatchNormReLU, box_predictor, class_predictor, concat_predictions
 
@@ -13,8 +13,8 @@ from mxnet.gluon import nn
 
 # Convolutions and channels of VGG16's five blocks (Simonyan and Zisserman, 2014, configuration D).
 VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-# conv4_3 answers ten times as strongly as later layers; its maps are brought to this norm, which
-# training then changes (Liu et al., ParseNet, section 3.3).
+# The features of conv4_3 have another scale than those of later layers. They are brought to this
+# norm, which training then changes (Liu et al., SSD, section 3.1, after their ParseNet).
 INITIAL_NORM = 20.0
 TWO_RATIOS, FOUR_RATIOS = (1, 2, 1 / 2), (1, 2, 1 / 2, 3, 1 / 3)
 # Weights drawn so that activations keep their size through layers with ReLU (He et al., 2015).
@@ -69,6 +69,13 @@ SSD512 = Layout(
     ),
 )
 
+# The authors' released code, which GluonCV follows, has other scales and steps than the text.
+RELEASED_300 = replace(
+    SSD300,
+    scales=tuple(size / 300 for size in (30, 60, 111, 162, 213, 264, 315)),
+    steps=(8, 16, 32, 64, 100, 300),
+)
+
 
 def convolution(name, channels, kernel=3, stride=1, padding=1, dilation=1, batch_norm=False):
     """Return a convolution of the paper's name, batch normalisation if asked for, and ReLU."""
@@ -115,7 +122,8 @@ class VGG16(nn.HybridBlock):
                     normalise = batch_norm and name != "conv1_1"
                     block.add(convolution(name, int(width * channels), batch_norm=normalise))
                 self.blocks.add(block)
-            # conv6 looks at 3 x 3 pixels, five apart, of the 7 x 7 that fc6 looked at.
+            # The nine weights of conv6 sit where they sat in fc6, three pixels apart: pool5 keeps
+            # its map's size here, so that three pixels have become six.
             dilated = {"padding": 6, "dilation": 6, "batch_norm": batch_norm}
             self.conv6 = convolution("conv6", int(width * 1024), **dilated)
             self.conv7 = convolution("conv7", int(width * 1024), 1, 1, 0, batch_norm=batch_norm)
@@ -163,10 +171,11 @@ class SSD(nn.HybridBlock):
                 self.extras.add(block)
             self.class_predictors = nn.HybridSequential(prefix="classes_")
             self.box_predictors = nn.HybridSequential(prefix="boxes_")
-            with self.class_predictors.name_scope(), self.box_predictors.name_scope():
-                for ratios in layout.ratios:
-                    num_anchors = 1 + len(ratios)
+            for ratios in layout.ratios:
+                num_anchors = 1 + len(ratios)
+                with self.class_predictors.name_scope():
                     self.class_predictors.add(class_predictor(num_anchors, num_classes))
+                with self.box_predictors.name_scope():
                     self.box_predictors.add(box_predictor(num_anchors))
 
     def feature_maps(self, x):
