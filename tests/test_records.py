@@ -8,7 +8,9 @@ from utils.records import (
     check_labels,
     encode_jpeg,
     pack_sample,
+    read_payloads,
     read_records,
+    unpack_rows,
     unpack_sample,
     write_records,
 )
@@ -115,6 +117,22 @@ def test_wider_headers_and_rows_of_other_tools_are_legal():
     label = [4, 6, 640, 480, *GOOD, 1, 0, 0, 0, 1, 1, 0]
     _, labels = unpack_sample(payload_with(label), "other.rec", 7, 2)
     np.testing.assert_array_equal(labels, np.float32([GOOD, [0, 0, 0, 1, 1]]))
+
+
+def test_difficult_is_a_sixth_column_and_a_jpeg_stays_as_it_is(tmp_path):
+    jpeg = encode_jpeg(smooth_image())
+    samples = [(jpeg, [[*GOOD, 1], [0, 0, 0, 1, 1, 0]]), (jpeg, np.zeros((0, 6)))]
+    write_records(tmp_path / "some", samples)
+    payloads = dict(read_payloads(tmp_path / "some.rec"))
+    rows, found = unpack_rows(payloads[0], "some.rec record 0")
+    assert bytes(found) == jpeg
+    np.testing.assert_array_equal(rows, np.float32(samples[0][1]))
+    rows, _ = unpack_rows(payloads[1], "some.rec record 1")
+    np.testing.assert_array_equal(rows, [[-1] * 6])
+    for (_, _, labels), (_, expected) in zip(read_records(tmp_path / "some.rec", 2), samples):
+        np.testing.assert_array_equal(labels, np.float32(expected).reshape(-1, 6)[:, :5])
+    label = gluoncv.data.RecordFileDetection(str(tmp_path / "some.rec"))[0][1]
+    np.testing.assert_array_equal(label[:, 5], [1, 0])
 
 
 @pytest.mark.parametrize(

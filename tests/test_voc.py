@@ -138,6 +138,7 @@ def test_an_image_of_another_size_or_absent_is_named(tmp_path):
     st.lists(
         st.tuples(*[st.integers(0, 1), *[st.integers(0, 29)] * 2, *[st.integers(1, 20)] * 2]),
         max_size=4,
+        unique=True,
     )
 )
 def test_what_is_written_is_read(tmp_path_factory, rows):

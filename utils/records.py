@@ -2,7 +2,8 @@
 
 A record is a JPEG with a label vector `[A, B, extra header ..., id, xmin, ymin, xmax, ymax, ...]`:
 A is the header's width (2 or more), B the width of an object's row (5 or more), boxes in fractions.
-An image without objects carries one row of five -1. What `ImageDetIter`, `ImageDetRecordIter` and
+A sixth column says whether the object is difficult (1) or not (0), as in MXNet's example/ssd.
+An image without objects carries one row of -1. What `ImageDetIter`, `ImageDetRecordIter` and
 GluonCV's `RecordFileDetection` accept silently and train on wrongly is an error here.
 """
 
@@ -17,6 +18,8 @@ import numpy as np
 JPEG_QUALITY = 92
 HEADER_WIDTH, OBJECT_WIDTH = 2, 5
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+RECORD_HEADER = struct.Struct("<II")  # before each payload: a magic number, flags and length
+LENGTH_BITS = 2**29 - 1
 FIELDS = ("class_id", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -71,12 +74,18 @@ def _check_row(label, num_classes, where):
 
 
 def pack_sample(image, labels, key):
-    """Pack one image (H, W, 3) uint8 RGB and its labels (n, 5), which may be empty, as a record."""
-    rows = np.asarray(labels, np.float32).reshape(-1, OBJECT_WIDTH)
+    """Pack one image and its labels, which may be empty, as a record.
+
+    image: (H, W, 3) uint8 RGB, or the bytes of a JPEG, which stay as they are.
+    labels: (n, 5) or wider; all images of a file should have rows of one width.
+    """
+    rows = np.asarray(labels, np.float32)
+    width = rows.shape[1] if rows.ndim == 2 else OBJECT_WIDTH
     if not len(rows):
-        rows = np.full((1, OBJECT_WIDTH), -1, np.float32)
-    label = np.concatenate([[HEADER_WIDTH, OBJECT_WIDTH], rows.ravel()]).astype(np.float32)
-    return mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), encode_jpeg(image))
+        rows = np.full((1, width), -1, np.float32)
+    label = np.concatenate([[HEADER_WIDTH, width], rows.ravel()]).astype(np.float32)
+    jpeg = image if isinstance(image, bytes) else encode_jpeg(image)
+    return mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), jpeg)
 
 
 def encode_jpeg(image):
@@ -94,16 +103,25 @@ def unpack_sample(payload, path, key, num_classes):
     Raises RecordError.
     """
     where = f"{path} record {key}"
+    rows, jpeg = unpack_rows(payload, where)
+    labels = check_labels(rows, num_classes, where)
+    return decode_jpeg(jpeg, where), labels
+
+
+def unpack_rows(payload, where):
+    """Return the object rows (n, >= 5) of a record as they are, padding included, and its JPEG.
+
+    payload: bytes; where: str that opens each message. Raises RecordError.
+    """
     try:
         header, jpeg = mx.recordio.unpack(payload)
     except (struct.error, ValueError) as error:
         raise RecordError(f"{where}: truncated label; write the file again ({error})") from error
-    labels = check_labels(_label_rows(header.label, where), num_classes, where)
-    return decode_jpeg(jpeg, where), labels
+    return label_rows(header.label, where), jpeg
 
 
-def _label_rows(label, where):
-    """The object rows (n, B) of a raw label vector."""
+def label_rows(label, where):
+    """Return the object rows (n, B) of a label vector `[A, B, ...]`; raise RecordError."""
     label = np.atleast_1d(label)
     widths = label[:HEADER_WIDTH]
     if len(label) < HEADER_WIDTH or not all(float(width).is_integer() for width in widths):
@@ -167,6 +185,15 @@ def read_records(rec_path, num_classes):
 
     image: (H, W, 3) uint8 RGB. labels: (n, 5) float32. Raises RecordError.
     """
+    for key, payload in read_payloads(rec_path):
+        yield key, *unpack_sample(payload, Path(rec_path).name, key, num_classes)
+
+
+def read_payloads(rec_path):
+    """Yield (key, payload) of every record, as `read_records` does, unpacked by `unpack_sample`.
+
+    payload: bytes. Raises RecordError where the .rec and the .idx do not fit.
+    """
     rec_path = Path(rec_path)
     idx_path = rec_path.with_suffix(".idx")
     for path in (rec_path, idx_path):
@@ -180,15 +207,30 @@ def read_records(rec_path, num_classes):
         raise RecordError(f"{idx_path}: holds no records; write both again")
     try:
         for key in reader.keys:
+            if not _fits(rec_path, reader.idx[key]):
+                raise _broken_file(rec_path, key)
             try:
                 payload = reader.read_idx(key)
             except mx.MXNetError as error:
                 raise _broken_file(rec_path, key) from error
             if not payload:
                 raise _broken_file(rec_path, key)
-            yield key, *unpack_sample(payload, rec_path.name, key, num_classes)
+            yield key, payload
     finally:
         reader.close()
+
+
+def _fits(path, offset):
+    """Whether the length of the record at an offset fits into the file.
+
+    MXNet's reader allocates what a broken length says, up to 512 MiB, before it looks.
+    """
+    if not 0 <= offset <= path.stat().st_size - RECORD_HEADER.size:
+        return False
+    with open(path, "rb") as file:
+        file.seek(offset)
+        _, length = RECORD_HEADER.unpack(file.read(RECORD_HEADER.size))
+    return (length & LENGTH_BITS) <= path.stat().st_size - offset - RECORD_HEADER.size
 
 
 def _broken_file(path, key):
