@@ -9,7 +9,7 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab data train pretrained bench mutants
+.PHONY: help setup run test fuzz lab data train pretrained bench mutants
 .PHONY: check sync store matrix lock clean
 
 help: ## list the targets
@@ -26,6 +26,9 @@ test: data ## unit tests, then every lesson against its stored outputs
 	$(python) -m pytest tests
 	$(python) -m pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg \
 		--nbval-kernel-name python3 --nbval-cell-timeout 600 --timeout 900 notebooks
+
+fuzz: setup ## many thousand spoiled files for the annotation readers, others at every run
+	$(python) -m pytest --hypothesis-profile=fuzz tests/test_fuzz_readers.py
 
 lab: setup ## open JupyterLab on the lessons
 	$(python) -m jupyter lab --notebook-dir=. notebooks

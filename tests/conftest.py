@@ -10,6 +10,8 @@ from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "agg")
 settings.register_profile("repeatable", derandomize=True, deadline=None)
+# What `make fuzz` takes (--hypothesis-profile=fuzz): other examples at every run, and many of them.
+settings.register_profile("fuzz", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("repeatable")
 
 

@@ -1,0 +1,39 @@
+"""Real labels: the blood cells of BCCD, where they lie beside the project, with their two slips."""
+
+import json
+from pathlib import Path
+
+from utils.prepare import main
+from utils.prepared import open_prepared
+
+import pytest
+
+BCCD = Path(__file__).resolve().parents[2] / "shared" / "bccd"
+
+pytestmark = pytest.mark.skipif(
+    not BCCD.is_dir(), reason="the BCCD data set is not beside the project"
+)
+BAD = ("BloodImage_00338.xml, object 12", "BloodImage_00343.xml, object 3")
+
+
+def test_strict_names_both_slips(tmp_path, capfd):
+    assert main([str(BCCD), "--out", str(tmp_path / "out")]) == 2
+    error = capfd.readouterr().err
+    assert "2 faults" in error and all(f"{place}: zero-area box" in error for place in BAD)
+    assert (tmp_path / "out.findings/findings.png").is_file() and not (tmp_path / "out").exists()
+
+
+def test_without_them_it_is_prepared(tmp_path):
+    sets = ["--sets", "trainval", "test"]
+    assert main([str(BCCD), "--out", str(tmp_path / "out"), "--drop-bad", *sets]) == 0
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["class_names"] == ["Platelets", "RBC", "WBC"]
+    assert manifest["num_images"] == {"train": 292, "val": 72}
+    counts = manifest["num_objects"].values()
+    assert {n: sum(each[n] for each in counts) for n in manifest["class_names"]} == {
+        "Platelets": 361,
+        "RBC": 4153,
+        "WBC": 372,
+    }
+    dataset = open_prepared(tmp_path / "out", "val")
+    assert dataset[0][0].shape == (480, 640, 3) and len(dataset) == 72

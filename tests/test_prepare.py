@@ -1,0 +1,164 @@
+"""From any format to checked records with one command, or a report of what must be mended."""
+
+import json
+
+from utils.make_data import sha256
+from utils.prepare import main
+from utils.prepared import open_prepared
+from utils.records import decode_jpeg
+
+import numpy as np
+import pytest
+from label_files import FORMATS, NAMES, fractions, jpeg, write_source
+
+GOOD = [[(k % 3, 1, 2, 20, 30), (2, k, 0, 40, 30)] for k in range(9)] + [[]]
+BAD_LINE = "9.jpg,cat,5,5,5,9\n"
+MADE = ["contact_sheet.png", "manifest.json", "report.json", "report.txt"]
+MADE += [f"{split}.{suffix}" for split in ("train", "val") for suffix in ("idx", "rec")]
+
+
+def run(source, out, *arguments):
+    return main([str(source), "--out", str(out), *map(str, arguments)])
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def bad(tmp_path):
+    source = write_source(tmp_path / "set", "csv", GOOD)
+    source.write_text(source.read_text() + BAD_LINE)
+    return source
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_becomes_the_same_records(tmp_path, name, capfd):
+    source = write_source(tmp_path / "set", name, GOOD)
+    assert run(source, tmp_path / "out", "--classes", *NAMES) == 0
+    assert f"format: {name}" in capfd.readouterr().out
+    assert names_in(tmp_path / "out") == sorted(MADE)
+    found = {}
+    for split in ("train", "val"):
+        for image, labels in open_prepared(tmp_path / "out", split):
+            found[image.tobytes()] = labels
+    assert len(found) == len(GOOD)
+    for number, objects in enumerate(GOOD):
+        labels = found[decode_jpeg(jpeg(number), "").tobytes()]  # byte by byte as it was
+        np.testing.assert_allclose(labels, fractions(objects), atol=2e-6)
+
+
+def test_the_manifest_tells_what_is_in_the_folder(tmp_path):
+    source = write_source(tmp_path / "set", "coco", GOOD)
+    out = tmp_path / "out"
+    assert run(source, out, "--seed", 3, "--max-side", 20) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["class_names"] == list(NAMES)
+    assert sum(manifest["num_images"].values()) == 10 and manifest["num_images"]["val"] >= 2
+    objects = [manifest["num_objects"][split] for split in ("train", "val")]
+    assert {name: sum(each[name] for each in objects) for name in NAMES} == dict(
+        zip(NAMES, (3, 3, 12), strict=True)
+    )
+    assert all(each[name] for each in objects for name in NAMES)
+    assert manifest["size_px"]["train"] == {"width": [20, 20], "height": [15, 15]}
+    assert open_prepared(out, "val")[0][0].shape == (15, 20, 3)
+    assert manifest["settings"] == {
+        "format": "coco",
+        "sets": [],
+        "drop_bad": False,
+        "seed": 3,
+        "max_side": 20,
+        "val_share": 0.2,
+    }
+    assert manifest["sha256"]["val.rec"] == sha256(out / "val.rec")
+
+
+def test_the_same_call_makes_the_same_bytes(tmp_path):
+    source = write_source(tmp_path / "set", "yolo", GOOD)
+    sums = []
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run(source, tmp_path / out, "--seed", seed) == 0
+        sums.append(json.loads((tmp_path / out / "manifest.json").read_text())["sha256"])
+    assert sums[0] == sums[1] != sums[2]
+
+
+def test_a_fault_stops_it_and_is_reported(tmp_path, bad, capfd):
+    out = tmp_path / "out"
+    assert run(bad, out) == 2
+    error = capfd.readouterr().err
+    assert "1 faults: mend them" in error and "labels.csv, line 21: zero-area box" in error
+    assert not out.exists()
+    assert names_in(tmp_path) == ["out.findings", "set"]
+    assert names_in(tmp_path / "out.findings") == ["findings.png", "report.json", "report.txt"]
+    bad.write_text(bad.read_text().replace(BAD_LINE, ""))
+    assert run(bad, out) == 0 and names_in(tmp_path) == ["out", "set"]
+
+
+def test_bad_objects_are_left_out_on_request(tmp_path, bad, capfd):
+    bad.write_text(bad.read_text() + "9.jpg,dog,5,5,9,9\nz.jpg,cat,1,1,9,9\n")
+    assert run(bad, tmp_path / "out", "--drop-bad") == 0
+    assert "2 findings, see" in capfd.readouterr().out
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert sum(manifest["num_images"].values()) == 10 and manifest["num_findings"] == 2
+    assert (tmp_path / "out/findings.png").is_file()
+    findings = json.loads((tmp_path / "out/report.json").read_text())["findings"]
+    assert {each["kind"] for each in findings} == {"zero area", "image missing"}
+
+
+def test_the_sets_of_the_source_are_the_splits(tmp_path):
+    for name, images in (("a", GOOD[:6]), ("b", GOOD[6:])):
+        write_source(tmp_path / name, "csv", images)
+        for path in (tmp_path / name / "images").iterdir():
+            path.write_bytes(jpeg(int(path.stem) + (0 if name == "a" else 6)))
+    out = tmp_path / "out"
+    sets = ("--sets", "a/labels.csv", "b/labels.csv", "--classes", *NAMES)
+    assert run(tmp_path, out, "--format", "csv", *sets) == 0
+    assert [len(open_prepared(out, split)) for split in ("train", "val")] == [6, 4]
+    np.testing.assert_allclose(open_prepared(out, "val")[0][1], fractions(GOOD[6]))
+
+
+def test_difficult_objects_stay_marked(tmp_path):
+    source = write_source(tmp_path / "set", "coco", GOOD)
+    content = json.loads(source.read_text())
+    for each in content["annotations"]:
+        each["iscrowd"] = int(each["category_id"] == 10)
+    source.write_text(json.dumps(content))
+    assert run(source, tmp_path / "out") == 0
+    for split in ("train", "val"):
+        dataset = open_prepared(tmp_path / "out", split)
+        for labels, difficult in zip(dataset.labels, dataset.difficult, strict=True):
+            np.testing.assert_array_equal(labels[:, 0] == 0, difficult)
+
+
+def test_calls_that_cannot_work_say_why(tmp_path, capfd):
+    source = write_source(tmp_path / "set", "csv", GOOD)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").write_text("")
+    calls = [
+        (source, tmp_path / "there", "exists; remove it or choose another folder"),
+        (tmp_path / "absent", tmp_path / "out", "no such file or folder"),
+        (source, tmp_path / "file" / "out", "Not a directory"),
+    ]
+    for where, out, message in calls:
+        assert run(where, out) == 2
+        assert message in capfd.readouterr().err
+    assert run(source, tmp_path / "out", "--val-share", "1.5") == 2
+    assert "--val-share" in capfd.readouterr().err and not (tmp_path / "out").exists()
+    assert names_in(tmp_path) == ["file", "set", "there"]
+
+
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
+    source = write_source(tmp_path / "set", "csv", GOOD)
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "val.rec")
+
+    monkeypatch.setattr("utils.prepare.save_contact_sheet", full)
+    assert run(source, tmp_path / "out") == 2
+    assert names_in(tmp_path) == ["set"]
+
+
+def test_help_tells_the_options(capfd):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0 and "--drop-bad" in capfd.readouterr().out
