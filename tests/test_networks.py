@@ -4,19 +4,24 @@ import json
 
 from utils.checkpoint import CheckpointError, save_checkpoint
 from utils.detection import detect, load_detector, multibox_detection, per_class_detection
-from utils.networks import TOY_SSD, build_network, describe_ssd
+from utils.networks import TOY_SSD, build_network, describe_ssd, describe_toy_ssd
+from utils.ssd import SIZES
 
 import numpy as np
 import pytest
 from mxnet import nd
 
-DESCRIPTIONS = {"toy_ssd": TOY_SSD, "ssd300": describe_ssd("ssd300", 1 / 16, batch_norm=True)}
-SIZES = {"toy_ssd": 128, "ssd300": 300}
+DESCRIPTIONS = {
+    "toy_ssd": TOY_SSD,
+    "with its own anchors": describe_toy_ssd(((0.1, 0.15, 0.2), *SIZES[1:]), (1, 1.5)),
+    "ssd300": describe_ssd("ssd300", 1 / 16, batch_norm=True),
+}
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_a_stored_network_predicts_what_it_did(tmp_path, name):
-    size, description = SIZES[name], DESCRIPTIONS[name]
+    description = DESCRIPTIONS[name]
+    size = 300 if name == "ssd300" else 128
     net = build_network(json.loads(json.dumps(description)), num_classes=2)
     images = nd.random.normal(shape=(1, 3, size, size))
     expected = [array.asnumpy() for array in net(images)]
@@ -25,6 +30,7 @@ def test_a_stored_network_predicts_what_it_did(tmp_path, name):
     detector = load_detector(tmp_path / "net.params")
     for found, array in zip(detector.net(images), expected, strict=True):
         np.testing.assert_allclose(found.asnumpy(), array, atol=1e-4)
+    assert detector.net.description == description
     assert detector.decode is (multibox_detection if name == "toy_ssd" else per_class_detection)
     assert detect(np.zeros((40, 60, 3), dtype=np.uint8), detector).shape[1] == 6
 
@@ -36,3 +42,12 @@ def test_an_unknown_network_is_named(tmp_path):
     save_checkpoint(tmp_path / "net.params", net, metadata)
     with pytest.raises(CheckpointError, match="the network is 'yolo'; this version knows toy_ssd"):
         load_detector(tmp_path / "net.params")
+
+
+def test_anchors_of_a_description_are_those_of_the_network():
+    net = build_network(describe_toy_ssd(((0.1, 0.15, 0.2), *SIZES[1:]), (1, 1.5)), num_classes=1)
+    anchors = net(nd.zeros((1, 3, 128, 128)))[0]
+    # 16 x 16 pixels with three sizes and one more ratio, then two sizes on 64 + 16 + 4 + 1 pixels.
+    assert anchors.shape == (1, 256 * 4 + 85 * 3, 4)
+    widths = (anchors[0, :4, 2] - anchors[0, :4, 0]).asnumpy()
+    np.testing.assert_allclose(widths, [0.1, 0.15, 0.2, 0.1 * 1.5**0.5], rtol=1e-5)

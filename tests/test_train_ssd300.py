@@ -30,12 +30,12 @@ def arguments(folder, *more):
 @pytest.mark.parametrize("recipe", sorted(train_ssd300.RECIPES))
 def test_from_a_folder_to_a_detector(folder, capsys, recipe):
     assert train_ssd300.main(arguments(folder, "--recipe", recipe)) == 0
-    card = json.loads((folder / "out/ssd300.json").read_text())
+    card = json.loads((folder / "out/card.json").read_text())
     assert card["class_names"] == ["cat", "dog"] and 0 <= card["voc_area_map"] <= 1
-    detector = load_detector(folder / "out/ssd300.params")
+    detector = load_detector(folder / "out/detector.params")
     assert detector.per_class and detector.image_size == 300
-    assert (folder / "out/ssd300.png").read_bytes().startswith(b"\x89PNG")
-    assert not (folder / "out/ssd300.running").exists()
+    assert (folder / "out/precision_recall.png").read_bytes().startswith(b"\x89PNG")
+    assert not (folder / "out/detector.running").exists()
     shown = capsys.readouterr().out
     assert "VOC07 11-point" in shown and "VOC area" in shown and "AP50:95" in shown
 

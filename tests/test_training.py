@@ -8,6 +8,7 @@ from utils import training
 from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.context import seed_everything
 from utils.data import resize
+from utils.schedules import one_cycle
 from utils.ssd import toy_ssd
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.test_training import CONFIG, start
 from utils import training
 
 checkpoint, kill_at = sys.argv[1], int(sys.argv[2])
+training.SAVE_SECONDS = float(sys.argv[3])
 step = training.TrainingRun.step
 
 def counted(run, *batch):
@@ -43,33 +45,15 @@ def start(seed=0):
     return toy_ssd(num_classes=1)
 
 
-def run_in_process(checkpoint, kill_at):
-    command = [sys.executable, "-c", RUN_TO_THE_END, str(checkpoint), str(kill_at)]
+def run_in_process(checkpoint, kill_at, save_seconds=60):
+    arguments = [str(checkpoint), str(kill_at), str(save_seconds)]
+    command = [sys.executable, "-c", RUN_TO_THE_END, *arguments]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": "."}, capture_output=True)
-
-
-def test_one_cycle_rises_to_its_peak_and_ends_near_zero():
-    rates = [training.one_cycle(step, 100, peak=0.01, warmup=0.3) for step in range(100)]
-    assert np.argmax(rates) == 29 and rates[29] == pytest.approx(0.01)
-    assert rates[0] < 0.001 and rates[-1] == pytest.approx(0.00001)
-    assert (np.diff(rates[:30]) > 0).all() and (np.diff(rates[29:]) < 0).all()
-
-
-def test_one_cycle_without_warmup_starts_at_the_top():
-    assert training.one_cycle(0, 1000, peak=0.01, warmup=0) == pytest.approx(0.01, rel=1e-3)
-
-
-def test_step_drops_rises_then_falls_tenfold():
-    options = {"num_steps": 12, "peak": 0.1, "warmup": 0.25, "drops": (2 / 3, 5 / 6)}
-    rates = [training.step_drops(step, **options) for step in range(12)]
-    expected = [0.1 / 3, 0.2 / 3, *[0.1] * 6, 0.01, 0.01, 0.001, 0.001]
-    np.testing.assert_allclose(rates, expected)
-    assert training.step_drops(0, 12, 0.1, warmup=0, drops=(0.5,)) == pytest.approx(0.1)
 
 
 def test_the_configuration_chooses_the_schedule():
     cycle, drops = training.TrainingConfig(), training.TrainingConfig(drops=(0.5,), warmup=0)
-    assert cycle.learning_rate_at(99, 100) == training.one_cycle(99, 100, 4e-3, 0.3)
+    assert cycle.learning_rate_at(99, 100) == one_cycle(99, 100, 4e-3, 0.3)
     assert drops.learning_rate_at(99, 100) == pytest.approx(4e-4)
 
 
@@ -81,6 +65,13 @@ def test_history_has_a_line_for_each_epoch():
         assert line["images_per_second"] == pytest.approx(8 / line["seconds"])
         assert np.isfinite([line["cls_loss"], line["box_loss"], line["box_mae"]]).all()
         assert 0 <= line["class_accuracy"] <= 1
+
+
+def test_scores_come_every_few_epochs_and_at_the_end():
+    config, scores = replace(CONFIG, image_sizes=(64,) * 5), iter((0.2, 0.4, 0.5))
+    options = {"evaluate": lambda: {"ap50": next(scores)}, "evaluate_every": 2}
+    history = training.train(start(), rectangles(4), config, **options)
+    assert [line.get("ap50") for line in history] == [None, 0.2, None, 0.4, 0.5]
 
 
 def test_a_data_set_smaller_than_a_batch_trains():
@@ -189,11 +180,15 @@ def whole_run(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("kill_at", [2, 5])  # in the first and in the third epoch of two steps
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path, whole_run, kill_at):
-    killed = run_in_process(tmp_path / "run", kill_at)
+# In the third epoch of two steps, and in the second one after a checkpoint in its middle.
+@pytest.mark.parametrize("kill_at, save_seconds, stands_at", [(5, 60, (2, 0)), (4, 0, (1, 1))])
+def test_a_killed_run_resumes_to_the_same_weights(
+    tmp_path, whole_run, kill_at, save_seconds, stands_at
+):
+    killed = run_in_process(tmp_path / "run", kill_at, save_seconds)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert (tmp_path / "run").exists() == (kill_at > 2)
+    metadata = load_checkpoint(tmp_path / "run").metadata
+    assert (len(metadata["history"]), metadata["epoch_so_far"]["batches"]) == stands_at
     resumed = run_in_process(tmp_path / "run", kill_at=0)
     assert resumed.returncode == 0, resumed.stderr.decode()
     ours, theirs = load_checkpoint(tmp_path / "run"), load_checkpoint(whole_run)
@@ -208,7 +203,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, whole_run, kill_at):
 
 def test_resuming_with_other_settings_is_refused(tmp_path):
     training.train(start(), rectangles(4), CONFIG, checkpoint=tmp_path / "run")
-    with pytest.raises(CheckpointError, match="run: config is .*'batch_size': 4"):
+    with pytest.raises(CheckpointError, match="run: config batch_size is 4, but this run has 2"):
         training.train(
             start(), rectangles(4), replace(CONFIG, batch_size=2), checkpoint=tmp_path / "run"
         )

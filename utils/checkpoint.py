@@ -2,19 +2,24 @@
 
 The file is MXNet's own array format, which holds numbers and names only, so that loading one runs
 no code; `Block.load_parameters(..., ignore_extra=True)` reads it too. What is not an array is JSON,
-kept as bytes. `Trainer.save_states` would write a pickle and is not used.
+kept as bytes. `Trainer.save_states` would write a pickle and is not used. Behind the arrays, where
+MXNet does not look, stands the SHA-256 of all bytes before it: it is compared before anything is
+read from them.
 """
 
+import glob
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mxnet import nd
+from mxnet import cpu, nd
 from mxnet.base import MXNetError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SEAL = b"single-shot checkpoint, sha256 "  # before the checksum
 METADATA = "metadata"
 OPTIMIZER = "optimizer."  # before the names of its states; all other arrays are parameters
 
@@ -37,14 +42,58 @@ class Checkpoint:
     metadata: dict
 
     def load_into(self, net, ctx=None):
-        """Give a network of the same layers the parameters, on the device ctx."""
-        net.load_parameters(str(self.path), ctx=ctx, ignore_extra=True)
+        """Give a network of the same layers the parameters, on the device ctx.
+
+        Raises CheckpointError where the network has other classes or layers.
+        """
+        expected = net._collect_params_with_prefix()  # Gluon's public way reads the file again
+        self.check_fits(net, {name: parameter.shape for name, parameter in expected.items()})
+        for name, parameter in expected.items():
+            parameter._load_init(self.parameters[name], ctx)
+
+    def check_fits(self, net, shapes):
+        """Raise CheckpointError, which says what differs, where a network is not the file's.
+
+        shapes: of the network's parameters by name; None or 0 where they are not known yet.
+        """
+        names = self.metadata["class_names"]
+        num_classes = getattr(net, "num_classes", len(names))
+        if num_classes != len(names):
+            raise CheckpointError(
+                f"{self.path}: knows {len(names)} classes ({', '.join(names)}), the network has "
+                f"{num_classes}; build the network for {len(names)}, or choose another file"
+            )
+        fix = "; build the network that the file describes (networks.build_network)"
+        differing = sorted(shapes.keys() ^ self.parameters.keys())
+        if differing:
+            owner = "network" if differing[0] in shapes else "file"
+            raise CheckpointError(
+                f"{self.path}: of another network: {len(differing)} parameters are only in one of "
+                f"the two, such as {differing[0]} in the {owner}{fix}"
+            )
+        for name, shape in shapes.items():
+            found = self.parameters[name].shape
+            if shape and not is_shape(found, shape):
+                raise CheckpointError(
+                    f"{self.path}: of another network: {name} is {found}, the network wants "
+                    f"{shape}{fix}"
+                )
+
+
+def is_shape(found, wanted):
+    """Return whether a shape is the wanted one, in which 0 stands for any number."""
+    sides = zip(found, wanted)
+    return len(found) == len(wanted) and all(b in (a, 0) for a, b in sides)
 
 
 def replace_atomically(path, write):
-    """Have `write(temporary_path)` make a file, then give it its name; never half a file."""
+    """Have `write(temporary_path)` make a file, then give it its name; never half a file.
+
+    What a killed process left behind on its way to the same name is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_strays(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         write(str(temporary))
@@ -55,40 +104,32 @@ def replace_atomically(path, write):
         temporary.unlink(missing_ok=True)
 
 
-def parameters_of(net, folder):
-    """Return the parameters of a network, named by their place in it."""
-    path = Path(folder) / f"parameters.{os.getpid()}.tmp"
+def remove_strays(path):
+    """Remove the temporary files of a path whose processes have ended."""
+    for stray in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+        process = stray.name[len(path.name) + 1 : -len(".tmp")]
+        if process.isdigit() and not is_running(int(process)):
+            stray.unlink(missing_ok=True)
+
+
+def is_running(process):
+    """Return whether a process of this number runs on this machine."""
     try:
-        net.save_parameters(str(path))
-        return nd.load(str(path))
-    finally:
-        path.unlink(missing_ok=True)
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
-def optimizer_states(trainer):
-    """Return the state arrays of a gluon Trainer's optimiser on one device, by name.
-
-    They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
-    every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
-    """
-    updater = trainer._updaters[0]  # MXNet offers no other way to them but a pickle
-    states = {}
-    for index, state in updater.states.items():
-        if isinstance(state, tuple):
-            states |= {f"{index}.{part}": array for part, array in enumerate(state)}
-        elif state is not None:  # SGD without momentum has none
-            states[str(index)] = state
-    return states
-
-
-def restore_optimizer_states(trainer, states, ctx):
-    """Give a new Trainer's optimiser the states that `optimizer_states` returned."""
-    updater = trainer._updaters[0]
-    for name in sorted(states, key=lambda name: [int(number) for number in name.split(".")]):
-        index, array = int(name.partition(".")[0]), states[name].as_in_context(ctx)
-        is_part = "." in name
-        updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
-        updater.states_synced[index] = True
+def parameters_of(net):
+    """Return the parameters of a network in main memory, named by their place in it."""
+    named = net._collect_params_with_prefix()  # Gluon's public way to these names is a file
+    return {
+        name: parameter.data(parameter.list_ctx()[0]).copyto(cpu())
+        for name, parameter in named.items()
+    }
 
 
 def save_checkpoint(path, net, metadata, optimizer_states=None):
@@ -96,14 +137,32 @@ def save_checkpoint(path, net, metadata, optimizer_states=None):
 
     net: any gluon Block; metadata: a dict that JSON can express, with the key `class_names`;
     optimizer_states: name to NDArray, for resuming.
+    Raises CheckpointError where it cannot be written; a file of that name is then as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format_version": FORMAT_VERSION, **metadata})
     arrays = {METADATA: nd.array(np.frombuffer(text.encode(), dtype=np.uint8), dtype=np.uint8)}
-    arrays |= parameters_of(net, path.parent)
+    arrays |= parameters_of(net)
     arrays |= {OPTIMIZER + name: array for name, array in (optimizer_states or {}).items()}
-    replace_atomically(path, lambda temporary: nd.save(temporary, arrays))
+    try:
+        replace_atomically(path, lambda temporary: write_sealed(temporary, arrays))
+    except (OSError, MXNetError) as error:
+        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
+        raise CheckpointError(
+            f"{path}: cannot be written ({reason}); is the disk full, or the folder not yours to "
+            "write in? Make room or choose another folder. What was there before is unharmed"
+        ) from error
+
+
+def write_sealed(path, arrays):
+    """Write arrays by name and, behind them, their checksum.
+
+    Raises MXNetError or OSError where the disk takes less than everything.
+    """
+    nd.save(path, arrays)
+    content = Path(path).read_bytes()
+    nd.load_frombuffer(content)  # `nd.save` does not notice when the disk refuses the last bytes
+    with open(path, "ab") as file:
+        file.write(SEAL + hashlib.sha256(content).digest())
 
 
 def load_checkpoint(path):
@@ -111,15 +170,7 @@ def load_checkpoint(path):
 
     Raises CheckpointError where the file is absent, damaged or of another version.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; train one first")
-    try:
-        arrays = nd.load(str(path))
-        metadata = json.loads(arrays.pop(METADATA).asnumpy().tobytes())
-    except (MXNetError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a checkpoint, or damaged; train again or fetch the file anew"
-        ) from error
+    metadata, arrays = read_sealed(Path(path))
     version = metadata.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -132,3 +183,26 @@ def load_checkpoint(path):
         optimizer_states={key[len(OPTIMIZER) :]: array for key, array in states.items()},
         metadata=metadata,
     )
+
+
+def read_sealed(path):
+    """Return the metadata of a file that `write_sealed` wrote, and its other arrays by name.
+
+    Raises CheckpointError where the bytes are not those that were written.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; train one first")
+    content, seal, checksum = path.read_bytes().rpartition(SEAL)
+    if not seal:
+        raise CheckpointError(
+            f"{path}: not a checkpoint of format_version {FORMAT_VERSION}: it ends without a "
+            "checksum, so it is truncated, of an older version or another kind of file; fetch it "
+            "anew or train again"
+        )
+    if hashlib.sha256(content).digest() != checksum:
+        raise CheckpointError(
+            f"{path}: damaged: its bytes are not those that were written; fetch the file anew or "
+            "train again"
+        )
+    arrays = nd.load_frombuffer(content)
+    return json.loads(arrays.pop(METADATA).asnumpy().tobytes()), arrays

@@ -148,12 +148,13 @@ class ToySSD(nn.HybridBlock):
         return F.concat(*anchors, dim=1), cls_preds, concat_predictions(F, box_preds)
 
 
-def toy_ssd(num_classes, ctx=None, initializer=None):
+def toy_ssd(num_classes, ctx=None, initializer=None, sizes=SIZES, ratios=RATIOS):
     """Return an initialised ToySSD that runs as one compiled graph.
 
-    num_classes: kinds of objects; ctx: device; initializer: of the weights, Xavier by default.
+    num_classes: kinds of objects; ctx: device; initializer: of the weights, Xavier by default;
+    sizes, ratios: of the anchors, see ToySSD.
     """
-    net = ToySSD(num_classes)
+    net = ToySSD(num_classes, sizes, ratios)
     net.initialize(initializer or init.Xavier(), ctx=ctx)
     net.hybridize(static_alloc=True, static_shape=True)
     return net

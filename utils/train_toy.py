@@ -16,8 +16,8 @@ from utils.context import SEED, best_context, seed_everything
 from utils.data import open_preset
 from utils.detection import Detector, detect, evaluate_detector
 from utils.make_data import PRESETS, ensure
+from utils.networks import TOY_SSD, build_network
 from utils.plotting import show_detections, to_png
-from utils.ssd import toy_ssd
 from utils.training import TrainingConfig, train
 
 import mxnet as mx
@@ -85,7 +85,7 @@ def main(arguments=None):
     config = replace(recipe, image_sizes=image_sizes, seed=options.seed)
     dataset, held_out = (open_preset(options.preset, split) for split in ("train", "val"))
     seed_everything(config.seed)
-    net = toy_ssd(len(dataset.class_names), best_context())
+    net = build_network(TOY_SSD, len(dataset.class_names), best_context())
     running = options.out / f"{options.preset}.{config.seed}.running"
     if options.restart:
         running.unlink(missing_ok=True)

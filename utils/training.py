@@ -1,30 +1,24 @@
-"""The training loop of every lesson: schedule, guard, progress, checkpoints, resume."""
+"""The training loop of every lesson: configuration, guard, progress, checkpoints."""
 
 import functools
-import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from utils.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    optimizer_states,
-    restore_optimizer_states,
-    save_checkpoint,
-)
 from utils.context import SEED, seed_everything
 from utils.data import augment, normalize, training_loader
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
+from utils.resuming import Autosave, EpochSoFar, resume_run, save_run
+from utils.schedules import one_cycle, step_drops
 from utils.targets import multibox_target
 
-import numpy as np
 from mxnet import autograd, gluon, nd
 from tqdm import tqdm
 
 BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
+SAVE_SECONDS = 60  # the most that a killed run loses
 
 
 @dataclass(frozen=True)
@@ -60,31 +54,6 @@ class TrainingConfig:
         return one_cycle(step, num_steps, self.learning_rate, self.warmup)
 
 
-def step_drops(step, num_steps, peak, warmup, drops):
-    """Return the learning rate of a step: a straight rise to the peak, then tenfold drops.
-
-    drops: shares of the steps; the rest as for `one_cycle` (Liu et al., SSD, section 3, drop after
-    two thirds and five sixths and rise at once).
-    """
-    position = (step + 1) / num_steps
-    rise = min(1, position / warmup) if warmup else 1
-    return peak * rise * 0.1 ** sum(step >= drop * num_steps for drop in drops)
-
-
-def one_cycle(step, num_steps, peak, warmup):
-    """Return the learning rate of a step: a cosine up to the peak, then a cosine down to near 0.
-
-    step: 0 .. num_steps - 1; peak: greatest learning rate; warmup: share of the steps before it.
-    After Smith and Topin, Super-Convergence, 2018.
-    """
-    position = (step + 1) / num_steps
-    if position < warmup:
-        start, end, progress = peak / 25, peak, position / warmup
-    else:
-        start, end, progress = peak, peak / 1000, (position - warmup) / (1 - warmup)
-    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
-
-
 def guard_finite(cls_loss, box_loss, epoch):
     """Stop a run whose loss is no longer a number.
 
@@ -104,7 +73,8 @@ class TrainingRun:
     net: a detector such as `ssd.ToySSD`, initialised; dataset: a `data.DetectionDataset`;
     config: a TrainingConfig; cls_loss(cls_preds, cls_targets) and box_loss(box_preds, box_targets,
     box_masks): losses as in `utils.losses`; transform: see `data.training_loader`.
-    history: one dict an epoch with its losses, the two anchor metrics and the speed.
+    history: one dict an epoch with its losses, the two anchor metrics and the speed; so_far: what
+    is done of the epoch after these.
     """
 
     def __init__(self, net, dataset, config, cls_loss=None, box_loss=None, transform=augment):
@@ -118,7 +88,7 @@ class TrainingRun:
         self.box_loss.hybridize()
         self.batch_size = min(config.batch_size, len(dataset))
         self.steps_per_epoch = len(dataset) // self.batch_size
-        self.history = []
+        self.history, self.so_far = [], EpochSoFar()
         self.ctx = next(iter(net.collect_params().values())).list_ctx()[0]
         self.trainer = self.make_trainer(updates_done=0)
 
@@ -167,95 +137,88 @@ class TrainingRun:
             self.net.collect_params().zero_grad()
         self.num_pending = 0
 
-    def run_epoch(self, report):
+    def run_epoch(self, report, save=None):
         """Go through the data once; return the epoch's line of the history.
 
         report: called after every step with the batch's number of images, its class and box loss,
-        and the images per second so far.
+        and the images per second so far. save: called wherever the run can be saved.
         Raises FloatingPointError when a loss is not a number.
         """
-        epoch = len(self.history)
-        size = self.config.image_sizes[epoch]
+        epoch, size = len(self.history), self.config.image_sizes[len(self.history)]
         num_steps = self.steps_per_epoch * len(self.config.image_sizes)
         seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
-        totals, num_images, started = np.zeros(4), 0, time.perf_counter()
+        started = time.perf_counter() - self.so_far.seconds
+        resume_at = epoch * self.steps_per_epoch + self.so_far.batches
         batches = training_loader(self.dataset, self.batch_size, size, self.transform)
         for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
+            if step < resume_at:  # learnt before the run was stopped, and drawn for what follows
+                continue
             rate = self.config.learning_rate_at(step, num_steps)
             batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
             values = self.step(*batch, rate)
             guard_finite(*values[:2], epoch)
-            totals += values
-            num_images += len(images)
-            report(len(images), *values[:2], num_images / (time.perf_counter() - started))
+            self.so_far = self.so_far.add(values, time.perf_counter() - started)
+            report(len(images), *values[:2], self.images_per_second)
+            if save is not None and not self.num_pending:
+                save()
         if self.num_pending:
             self.update(rate)
-        # Batch normalisation writes its running statistics behind the engine's back: without
-        # waiting, a checkpoint may hold them as they were a step ago.
         nd.waitall()
-        seconds = time.perf_counter() - started
-        names = ("cls_loss", "box_loss", "class_accuracy", "box_mae")
-        means = zip(names, (totals / self.steps_per_epoch).tolist())
-        speed = {"seconds": seconds, "images_per_second": num_images / seconds}
-        return {"epoch": epoch + 1, "image_size": size, **speed, **dict(means)}
+        return self.finish_epoch(time.perf_counter() - started)
 
-    def save(self, path):
-        """Write a checkpoint from which `resume` goes on."""
-        metadata = self.identity() | {
-            "image_size": self.config.image_sizes[-1],
-            "history": self.history,
-        }
-        save_checkpoint(path, self.net, metadata, optimizer_states(self.trainer))
+    @property
+    def images_per_second(self):
+        """The speed of the epoch so far."""
+        return self.so_far.batches * self.batch_size / self.so_far.seconds
+
+    def finish_epoch(self, seconds):
+        """Return the line of the history for the epoch so far, which took `seconds`; begin anew."""
+        self.so_far = replace(self.so_far, seconds=seconds)
+        epoch = len(self.history)
+        line = {"epoch": epoch + 1, "image_size": self.config.image_sizes[epoch]}
+        line |= {"seconds": seconds, "images_per_second": self.images_per_second}
+        line |= self.so_far.means()
+        self.so_far = EpochSoFar()
+        return line
 
     def resume(self, path):
-        """Go back to where a checkpoint was written.
+        """Go on from a checkpoint, see `resuming.resume_run`."""
+        resume_run(path, self)
 
-        Raises CheckpointError where its classes or configuration are not those of this run.
-        """
-        checkpoint = load_checkpoint(path)
-        for field, value in self.identity().items():
-            found = checkpoint.metadata.get(field)
-            if found != value:
-                raise CheckpointError(
-                    f"{path}: {field} is {found}, but this run has {value}; go on with the same "
-                    "one, or remove the file to train from scratch"
-                )
-        checkpoint.load_into(self.net, self.ctx)
-        self.history = checkpoint.metadata["history"]
-        updates_per_epoch = math.ceil(self.steps_per_epoch / self.config.accumulate)
-        self.trainer = self.make_trainer(len(self.history) * updates_per_epoch)
-        restore_optimizer_states(self.trainer, checkpoint.optimizer_states, self.ctx)
-
-    def identity(self):
-        """Return what a checkpoint must share with this run, as JSON would give it back."""
-        return {
-            "class_names": list(self.dataset.class_names),
-            "config": json.loads(json.dumps(asdict(self.config))),
-        }
+    def pixels(self, num_epochs, num_batches=0):
+        """Return the pixels of the first epochs and of some batches of the next, as work to do."""
+        sizes = self.config.image_sizes[: num_epochs + 1]
+        batches = [self.steps_per_epoch] * num_epochs + [num_batches]
+        return sum(n * self.batch_size * size**2 for n, size in zip(batches, sizes))
 
 
-def train(net, dataset, config, evaluate=None, checkpoint=None, **parts):
+def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1, **parts):
     """Train a detector to the end of its configuration; return the history.
 
     net, dataset, config and parts (losses, transform): see TrainingRun.
-    evaluate: called after every epoch, returns a dict of held-out scores for the history.
-    checkpoint: path of a file that is written after every epoch. Where it exists, training goes on
-    from it, and ends with the same weights as a run that was never stopped.
+    evaluate: called after every epoch whose number `evaluate_every` divides, and after the last;
+    returns a dict of held-out scores for the history.
+    checkpoint: path of a file that is written after every epoch and every SAVE_SECONDS. Where it
+    exists, training goes on from it, and ends with the same weights as a run never stopped.
     The remaining time counts pixels, since a large image costs more than a small one.
     """
     run = TrainingRun(net, dataset, config, **parts)
-    if checkpoint is not None and Path(checkpoint).exists():
-        run.resume(checkpoint)
-    epoch_pixels = [run.steps_per_epoch * run.batch_size * size**2 for size in config.image_sizes]
-    with tqdm(total=sum(epoch_pixels), bar_format=BAR_FORMAT) as bar:
-        bar.update(sum(epoch_pixels[: len(run.history)]))
-        for size in config.image_sizes[len(run.history) :]:
-            line = run.run_epoch(functools.partial(report_step, bar, len(run.history) + 1, size))
-            if evaluate is not None:
+    save = None
+    if checkpoint is not None:
+        if Path(checkpoint).exists():
+            run.resume(checkpoint)
+        save = Autosave(run, checkpoint, SAVE_SECONDS)
+    num_epochs = len(config.image_sizes)
+    with tqdm(total=run.pixels(num_epochs), bar_format=BAR_FORMAT) as bar:
+        bar.update(run.pixels(len(run.history), run.so_far.batches))
+        for epoch in range(len(run.history) + 1, num_epochs + 1):
+            report = functools.partial(report_step, bar, epoch, config.image_sizes[epoch - 1])
+            line = run.run_epoch(report, save)
+            if evaluate is not None and (epoch % evaluate_every == 0 or epoch == num_epochs):
                 line |= evaluate()
             run.history.append(line)
             if checkpoint is not None:
-                run.save(checkpoint)
+                save_run(checkpoint, run)
     return run.history
 
 

@@ -1,0 +1,147 @@
+"""A run that was stopped between any two steps ends as if it had not been."""
+
+from dataclasses import replace
+
+from utils import resuming, training
+from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from utils.context import seed_everything
+from utils.data import ssd_augment
+from utils.networks import TOY_SSD, build_network, describe_toy_ssd
+from utils.ssd import SIZES, toy_ssd
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon, nd
+
+from tests.toy_data import rectangles
+
+CONFIG = training.TrainingConfig(image_sizes=(64, 64), batch_size=3)
+
+
+class Stopped(Exception):
+    """Ends a run where a test wants it to."""
+
+
+def new_run(seed=0, config=CONFIG, description=TOY_SSD):
+    seed_everything(seed)
+    net = build_network(description, num_classes=1)
+    return training.TrainingRun(net, rectangles(12), config, transform=ssd_augment)
+
+
+def go_on(run, save=None):
+    """Train to the end; without the speed, the history must not depend on when a run stopped."""
+    while len(run.history) < len(run.config.image_sizes):
+        line = run.run_epoch(lambda *step: None, save)
+        del line["seconds"], line["images_per_second"]
+        run.history.append(line)
+
+
+def arrays_of(run):
+    weights = [p.data() for p in run.net.collect_params().values()]
+    return [
+        array.asnumpy() for array in (*weights, *resuming.optimizer_states(run.trainer).values())
+    ]
+
+
+@pytest.mark.parametrize("accumulate, optimizer", [(1, "adam"), (3, "sgd")])
+@pytest.mark.parametrize("stop_after", [1, 4, 6])  # of four batches an epoch
+def test_a_run_goes_on_from_within_an_epoch(tmp_path, accumulate, optimizer, stop_after):
+    config = replace(CONFIG, accumulate=accumulate, optimizer=optimizer)
+    whole, stopped, resumed = new_run(0, config), new_run(0, config), new_run(1, config)
+    go_on(whole)
+    saved = []
+
+    def save():
+        resuming.save_run(tmp_path / "run", stopped)
+        saved.append(len(stopped.history) * 4 + stopped.so_far.batches)
+        if saved[-1] >= stop_after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        go_on(stopped, save)
+    # With gathered batches there is no saving while gradients wait for the next step.
+    assert saved == [n for n in range(1, 9) if accumulate == 1 or n % 4 == 3][: len(saved)]
+    resuming.resume_run(tmp_path / "run", resumed)
+    go_on(resumed)
+    assert resumed.history == whole.history
+    for ours, theirs in zip(arrays_of(resumed), arrays_of(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "other, message",
+    [
+        (
+            {"config": replace(CONFIG, batch_size=2)},
+            "run: config batch_size is 3, but .* has 2; go",
+        ),
+        (
+            {"config": replace(CONFIG, image_sizes=(64,) * 9)},
+            "is 2 times 64, but .* has 9 times 64",
+        ),
+        (
+            {"description": describe_toy_ssd(SIZES[:4], (1, 2))},
+            r"network sizes is None, but .* has \[\[0.2,",
+        ),
+    ],
+)
+def test_another_run_is_refused(tmp_path, other, message):
+    run = new_run()
+    run.net(nd.zeros((1, 3, 64, 64)))
+    resuming.save_run(tmp_path / "run", run)
+    with pytest.raises(CheckpointError, match=message):
+        resuming.resume_run(tmp_path / "run", new_run(**other))
+
+
+def test_other_data_are_refused(tmp_path):
+    run, other = new_run(), new_run()
+    run.net(nd.zeros((1, 3, 64, 64)))
+    resuming.save_run(tmp_path / "run", run)
+    other.dataset = rectangles(11)
+    with pytest.raises(CheckpointError, match="run: num_images is 12, but this run has 11"):
+        resuming.resume_run(tmp_path / "run", other)
+
+
+def test_autosave_waits_between_two_files(tmp_path, monkeypatch):
+    run = new_run()
+    run.net(nd.zeros((1, 3, 64, 64)))
+    now, written = [0.0], []
+    monkeypatch.setattr(resuming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(resuming, "save_run", lambda path, run: written.append(now[0]))
+    save = resuming.Autosave(run, tmp_path / "run", seconds=60)
+    for now[0] in (0, 59, 60, 61, 119, 121, 122):
+        save()
+    assert written == [60, 121]
+
+
+def test_an_epoch_adds_up_its_batches():
+    so_far = resuming.EpochSoFar().add((1, 2, 3, 4), 5.0).add((3, 2, 1, 0), 8.0)
+    assert (so_far.batches, so_far.seconds, so_far.totals) == (2, 8.0, (4, 4, 4, 4))
+    assert so_far.means() == {"cls_loss": 2, "box_loss": 2, "class_accuracy": 2, "box_mae": 2}
+
+
+def trained_once(net):
+    trainer = gluon.Trainer(net.collect_params(), "adam", kvstore=None)
+    with mx.autograd.record():
+        _, cls_preds, box_preds = net(nd.random.normal(shape=(1, 3, 64, 64)))
+        loss = cls_preds.sum() + box_preds.square().sum()
+    loss.backward()
+    trainer.step(1)
+    return trainer
+
+
+def test_optimizer_states_round_trip(tmp_path):
+    net = toy_ssd(num_classes=1)
+    net(nd.zeros((1, 3, 64, 64)))
+    states = resuming.optimizer_states(trained_once(net))
+    trained = [p for p in net.collect_params().values() if p.grad_req != "null"]
+    assert len(states) == 2 * len(trained)  # two moments each
+    save_checkpoint(tmp_path / "a.params", net, {"class_names": ["frill"]}, states)
+    loaded = load_checkpoint(tmp_path / "a.params")
+    trainer = gluon.Trainer(net.collect_params(), "adam", kvstore=None)
+    resuming.restore_optimizer_states(trainer, loaded.optimizer_states, mx.cpu())
+    restored = resuming.optimizer_states(trainer)
+    assert restored.keys() == states.keys()
+    for name, array in states.items():
+        np.testing.assert_array_equal(restored[name].asnumpy(), array.asnumpy())

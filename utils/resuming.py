@@ -1,0 +1,142 @@
+"""Where a run stands, on disk, written between two steps: it goes on as if never stopped."""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+
+from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+
+from mxnet import nd
+
+MEANS = ("cls_loss", "box_loss", "class_accuracy", "box_mae")  # of an epoch, in the history
+
+
+@dataclass(frozen=True)
+class EpochSoFar:
+    """The part of an epoch that a run has behind it.
+
+    batches: how many it learnt from; seconds: what they took; totals: sums over them of what
+    `TrainingRun.step` returns, in the order of MEANS.
+    """
+
+    batches: int = 0
+    seconds: float = 0.0
+    totals: tuple = (0.0,) * len(MEANS)
+
+    def add(self, values, seconds):
+        """Return the epoch one batch later; values: of its step; seconds: in all."""
+        totals = tuple(total + value for total, value in zip(self.totals, values, strict=True))
+        return EpochSoFar(self.batches + 1, seconds, totals)
+
+    def means(self):
+        """Return the mean of every value over the batches, by name."""
+        return {name: total / self.batches for name, total in zip(MEANS, self.totals)}
+
+
+class Autosave:
+    """Writes a run's checkpoint when it is called, unless one was written a moment ago."""
+
+    def __init__(self, run, path, seconds):
+        self.run, self.path, self.seconds = run, path, seconds
+        self.written = time.monotonic()
+
+    def __call__(self):
+        """Save the run if `seconds` have gone by since the last time."""
+        if time.monotonic() - self.written >= self.seconds:
+            save_run(self.path, self.run)
+            self.written = time.monotonic()
+
+
+def identity(run):
+    """Return what a checkpoint must share with a `training.TrainingRun`, as JSON gives it back.
+
+    The network is None unless it says what it is (`networks.build_network`).
+    """
+    shared = {
+        "class_names": run.dataset.class_names,
+        "num_images": len(run.dataset),
+        "config": asdict(run.config),
+        "network": getattr(run.net, "description", None),
+    }
+    return json.loads(json.dumps(shared))
+
+
+def save_run(path, run):
+    """Write a checkpoint from which `resume_run` goes on; no gradients may be pending.
+
+    Raises CheckpointError where it cannot be written.
+    """
+    # Batch normalisation writes its running statistics behind the engine's back: without waiting,
+    # a checkpoint may hold them as they were a step ago.
+    nd.waitall()
+    metadata = identity(run) | {
+        "image_size": run.config.image_sizes[-1],
+        "history": run.history,
+        "epoch_so_far": asdict(run.so_far),
+    }
+    save_checkpoint(path, run.net, metadata, optimizer_states(run.trainer))
+
+
+def difference(field, found, wanted):
+    """Return in words how a field of a checkpoint differs from that of a run."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        key = next(key for key in wanted | found if found.get(key) != wanted.get(key))
+        field, found, wanted = f"{field} {key}", found.get(key), wanted.get(key)
+    return f"{field} is {shown(found)}, but this run has {shown(wanted)}"
+
+
+def shown(value):
+    """Return a value as a message shows it: of a long list of one number, how often it is there."""
+    if isinstance(value, list) and len(value) > 1 and len(set(map(str, value))) == 1:
+        return f"{len(value)} times {value[0]}"
+    return value
+
+
+def resume_run(path, run):
+    """Bring a new run to where a checkpoint was written.
+
+    Raises CheckpointError where its classes, data, configuration or network are not the run's.
+    """
+    checkpoint = load_checkpoint(path)
+    for field, wanted in identity(run).items():
+        found = checkpoint.metadata.get(field)
+        if found != wanted:
+            raise CheckpointError(
+                f"{path}: {difference(field, found, wanted)}; go on with the same, or remove the "
+                "file to train from scratch"
+            )
+    checkpoint.load_into(run.net, run.ctx)
+    run.history = checkpoint.metadata["history"]
+    run.so_far = EpochSoFar(**checkpoint.metadata["epoch_so_far"])
+    accumulate = run.config.accumulate
+    updates_per_epoch = math.ceil(run.steps_per_epoch / accumulate)
+    updates_done = len(run.history) * updates_per_epoch + math.ceil(run.so_far.batches / accumulate)
+    run.trainer = run.make_trainer(updates_done)
+    restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
+
+
+def optimizer_states(trainer):
+    """Return the state arrays of a gluon Trainer's optimiser on one device, by name.
+
+    They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
+    every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
+    """
+    updater = trainer._updaters[0]  # MXNet offers no other way to them but a pickle
+    states = {}
+    for index, state in updater.states.items():
+        if isinstance(state, tuple):
+            states |= {f"{index}.{part}": array for part, array in enumerate(state)}
+        elif state is not None:  # SGD without momentum has none
+            states[str(index)] = state
+    return states
+
+
+def restore_optimizer_states(trainer, states, ctx):
+    """Give a new Trainer's optimiser the states that `optimizer_states` returned."""
+    updater = trainer._updaters[0]
+    for name in sorted(states, key=lambda name: [int(number) for number in name.split(".")]):
+        index, array = int(name.partition(".")[0]), states[name].as_in_context(ctx)
+        is_part = "." in name
+        updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
+        updater.states_synced[index] = True

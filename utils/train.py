@@ -1,0 +1,228 @@
+"""Train a detector on a data set of your own: `python -m utils.train --help`.
+
+DIR is a folder that `python -m utils.prepare` made. RUN gets the detector (`detector.params`, for
+`python -m utils.detect`), its scores on held-out images (`card.json`), its training
+(`history.json`, `curves.png`), `precision_recall.png` and the images it fails on (`worst.png`). A
+run that was stopped goes on when the same command is given again.
+"""
+
+import argparse
+import math
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from utils.anchor_plan import plan_anchors
+from utils.checkpoint import CheckpointError, save_checkpoint
+from utils.context import SEED, best_context, seed_everything
+from utils.detection import Detector, detect_dataset, load_detector
+from utils.make_data import DATA_ROOT
+from utils.memory import ADVICE, MEASURED_WIDTH, MemoryShort, check_memory, is_out_of_memory
+from utils.metrics import evaluate_coco
+from utils.networks import LAYOUTS, build_network, describe_ssd
+from utils.prepared import open_prepared, read_manifest
+from utils.records import RecordError
+from utils.run_report import write_report
+from utils.ssd import MINIMUM_IMAGE_SIZE
+from utils.training import TrainingConfig, train
+
+RUNS = DATA_ROOT.parent / "build" / "runs"
+IMAGE_SIZE = 256  # of ToySSD: small objects of real pictures are lost at the lessons' 128
+MINUTES = 5
+# Training images of 100 x 100 pixels a second on two processor cores, an SSD's of MEASURED_WIDTH.
+# The number of epochs follows from it. Measured anew, a run that goes on would get another number.
+SPEEDS = {"toy_ssd": 160, "ssd300": 110, "ssd512": 110}
+NUM_SCORES = 8  # on held-out images while the network learns, the last one not counted
+
+
+class TrainError(ValueError):
+    """A run that cannot begin or go on; the message says what to change."""
+
+
+def at_least(least, kind=int):
+    """Return a converter of command line texts that refuses numbers below `least`."""
+
+    def convert(text):
+        number = kind(text)
+        if not least <= number < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is no number from {least:g} on")
+        return number
+
+    convert.__name__ = "number"  # what argparse calls a text that is none
+    return convert
+
+
+def parse_arguments(arguments=None):
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m utils.train", description=__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("folder", type=Path, metavar="DIR", help="made by python -m utils.prepare")
+    add("--out", type=Path, metavar="RUN", help="default: build/runs and the name of DIR")
+    add("--network", choices=["toy_ssd", *sorted(LAYOUTS)], default="toy_ssd")
+    width_help = f"of an SSD: times the paper's channels ({MEASURED_WIDTH})"
+    add("--width", type=at_least(1 / 16, float), default=MEASURED_WIDTH, help=width_help)
+    add("--minutes", type=at_least(0, float), default=MINUTES, help="about, on two cores (5)")
+    add("--epochs", type=at_least(1), metavar="N", help="instead of --minutes")
+    size_help = f"side in pixels, ToySSD only ({IMAGE_SIZE})"
+    add("--image-size", type=at_least(MINIMUM_IMAGE_SIZE), metavar="N", help=size_help)
+    add("--batch-size", type=at_least(1), default=16, metavar="N", help="images at a time (16)")
+    add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches for one step (1)")
+    rate = TrainingConfig().learning_rate
+    rate_help = f"at its peak ({rate})"
+    add("--learning-rate", type=at_least(0, float), default=rate, metavar="RATE", help=rate_help)
+    add("--seed", type=int, default=SEED)
+    add("--restart", action="store_true", help="forget what RUN holds and begin anew")
+    options = parser.parse_args(arguments)
+    options.out = options.out or RUNS / options.folder.resolve().name
+    return options
+
+
+def choose_image_size(options):
+    """Return the side of the images in pixels; an SSD has its own."""
+    if options.network == "toy_ssd":
+        return options.image_size or IMAGE_SIZE
+    size = LAYOUTS[options.network].image_size
+    if options.image_size not in (None, size):
+        raise TrainError(f"{options.network} takes images of {size} pixels; leave --image-size out")
+    return size
+
+
+def make_config(options, num_images):
+    """Return the TrainingConfig for a data set of num_images."""
+    size = choose_image_size(options)
+    epochs = options.epochs
+    if epochs is None:
+        slower = 1 if options.network == "toy_ssd" else max(1, options.width / MEASURED_WIDTH) ** 2
+        images_per_second = SPEEDS[options.network] * (100 / size) ** 2 / slower
+        epochs = max(1, round(options.minutes * 60 * images_per_second / num_images))
+    return TrainingConfig(
+        image_sizes=(size,) * epochs,
+        batch_size=options.batch_size,
+        accumulate=options.accumulate,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+
+
+def choose_network(options, dataset):
+    """Return the description of the network; for ToySSD with anchors that fit the data set."""
+    if options.network != "toy_ssd":
+        return describe_ssd(options.network, options.width, batch_norm=True)
+    usual, plan = plan_anchors(dataset.labels, choose_image_size(options))
+    print(
+        f"anchors: the usual ones cover {usual.covered:.1%} of the objects, "
+        f"those taken {plan.covered:.1%}; mean IoU {usual.fit:.2f} and {plan.fit:.2f}"
+    )
+    return plan.description
+
+
+def prepare_out(options):
+    """Return the path of the file from which a stopped run in RUN goes on.
+
+    Raises TrainError where RUN holds a finished run.
+    """
+    running, card = options.out / "detector.running", options.out / "card.json"
+    if options.restart:
+        running.unlink(missing_ok=True)
+    elif card.exists() and not running.exists():
+        raise TrainError(
+            f"{card}: this run has ended; give another --out, or --restart to train again"
+        )
+    return running
+
+
+def learn(network, dataset, held_out, config, running):
+    """Train, or go on with it; return the trained network and the history.
+
+    network: its description; running: path of the file from which a stopped run goes on.
+    """
+    seed_everything(config.seed)
+    net = build_network(network, len(dataset.class_names), best_context())
+    detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class=True)
+
+    def score():
+        data = held_out.labels, held_out.class_names, held_out.difficult
+        result = evaluate_coco(detect_dataset(detector, held_out), *data)
+        return {"ap50": result.ap50, "ap75": result.ap75}
+
+    every = max(1, len(config.image_sizes) // NUM_SCORES)
+    options = {"evaluate": score, "evaluate_every": every, "checkpoint": running}
+    return net, train(net, dataset, config, **options)
+
+
+def run(options, command):
+    """Train, score on held-out images, write what stays of the run; command: what to type again."""
+    dataset, held_out = (open_prepared(options.folder, split) for split in ("train", "val"))
+    config = make_config(options, len(dataset))
+    image_size, epochs = config.image_sizes[0], len(config.image_sizes)
+    width = {} if options.network == "toy_ssd" else {"width": options.width}
+    check_memory(min(config.batch_size, len(dataset)), image_size, **width)
+    running = prepare_out(options)
+    print(f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs")
+    network = choose_network(options, dataset)
+    net, history = learn(network, dataset, held_out, config, running)
+    metadata = {"class_names": list(dataset.class_names), "image_size": image_size}
+    metadata |= {"network": network}
+    path = options.out / "detector.params"
+    save_checkpoint(path, net, metadata)
+    # What is scored is the file, as everybody else will load it.
+    detections = detect_dataset(load_detector(path, best_context()), held_out)
+    card = {"command": command, "data_sha256": read_manifest(options.folder)["sha256"]}
+    card |= metadata | {"epochs": epochs} | asdict(config)
+    del card["image_sizes"]  # the same for every epoch
+    print(write_report(options.out, detections, held_out, history, card))
+    running.unlink()
+
+
+def explain(error, out):
+    """Return what a person can do about an error, None where the fault is the program's.
+
+    out: the folder for the results.
+    """
+    if isinstance(error, (TrainError, MemoryShort, RecordError, CheckpointError)):
+        return str(error)
+    if isinstance(error, FloatingPointError):
+        return f"{error}. Train again with a lower --learning-rate and --restart"
+    if is_out_of_memory(error):
+        return f"not enough memory: {ADVICE}, and add --restart"
+    if isinstance(error, OSError):
+        return (
+            f"{error.filename or out}: {error.strerror}; make room or choose a folder that is "
+            "yours to write in. The same command goes on"
+        )
+    return None
+
+
+def report_errors(work, command, out):
+    """Do the work of a training command; return the exit status: 2 for what must be mended.
+
+    work: called without arguments; command: what goes on after Ctrl-C, for which the status is 130;
+    out: the folder for the results.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with the same command:\n{command}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        message = explain(error, out)
+        if message is None:
+            raise
+        print(message, file=sys.stderr)
+        return 2
+    return 0
+
+
+def main(arguments=None):
+    """Run; return the exit status: 2 for what must be mended, 130 for Ctrl-C."""
+    options = parse_arguments(arguments)
+    words = [word for word in arguments or sys.argv[1:] if word != "--restart"]  # or all is lost
+    command = shlex.join(["python", "-m", "utils.train", *words])
+    return report_errors(lambda: run(options, command), command, options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
