@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TAGS = {"nbval-ignore-output"}
 SECTIONS = {"Remarks": (1, 9), "Summary": (3, 5), "Exercises": (4, 6)}  # entries, least and most
-MAX_BYTES = 1_500_000
+MAX_BYTES = 1_600_000
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|work|mnt|opt|srv|usr|var|Users)/")
 NUMBER = re.compile(r"(?<![\w.])(\d+\.\d+|\d{2,})(?![\w.]*\d)")
 NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->|\*[^*\n]+\*, \d{4}", re.DOTALL)

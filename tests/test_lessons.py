@@ -27,8 +27,8 @@ def run_sync(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_lessons_are_numbered_from_00_to_10():
-    assert [path.name[:3] for path in LESSONS] == [f"{number:02d}_" for number in range(11)]
+def test_the_lessons_are_numbered_from_00_to_13():
+    assert [path.name[:3] for path in LESSONS] == [f"{number:02d}_" for number in range(14)]
 
 
 @pytest.mark.parametrize("check", lesson_checks.LESSON_CHECKS, ids=lambda check: check.__name__[6:])
@@ -174,7 +174,7 @@ SPOILERS = {
     "other kernel": ("machine", lambda n: n.metadata.kernelspec.update(name="python2")),
     "widget state": ("machine", lambda n: n.metadata.update(widgets={})),
     "unknown tag": ("machine", lambda n: code_cell(n).metadata.update(tags=["skip"])),
-    "huge": ("size", lambda n: add_stream(n, "stdout", "x" * 1_500_000)),
+    "huge": ("size", lambda n: add_stream(n, "stdout", "x" * lesson_checks.MAX_BYTES)),
     "unmarked copy": ("definitions", lambda n: code_cell(n, 0, True).metadata.clear()),
     "other code": (
         "definitions",
