@@ -134,7 +134,7 @@ def prepare_out(options):
     return running
 
 
-def learn(network, dataset, held_out, config, running):
+def train_network(network, dataset, held_out, config, running):
     """Train, or go on with it; return the trained network and the history.
 
     network: its description; running: path of the file from which a stopped run goes on.
@@ -163,7 +163,7 @@ def run(options, command):
     running = prepare_out(options)
     print(f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs")
     network = choose_network(options, dataset)
-    net, history = learn(network, dataset, held_out, config, running)
+    net, history = train_network(network, dataset, held_out, config, running)
     metadata = {"class_names": list(dataset.class_names), "image_size": image_size}
     metadata |= {"network": network}
     path = options.out / "detector.params"
