@@ -32,6 +32,7 @@ import os, signal, sys
 from utils import checkpoint, train, training
 
 training.SAVE_SECONDS = 0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 fsync, written = os.fsync, []
 
 def kill_in_write(file):
