@@ -70,6 +70,6 @@ lock: setup ## resolve pyproject.toml into the locks and conda environments (UPG
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(python) tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove .venv, downloads, built data and build/
-	rm -rf .venv .cache build data/single data/multi data/.*.lock *.egg-info
+	rm -rf .venv .cache build data/single data/multi data/voc_multi data/.*.lock *.egg-info
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
