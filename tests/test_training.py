@@ -136,6 +136,14 @@ def test_biases_learn_at_their_own_rate():
         np.testing.assert_allclose(changes[1][name], factor * change, rtol=1e-3, atol=1e-6)
 
 
+def test_weight_decay_spares_biases():
+    _, expected = weights_after(CONFIG, 1)
+    _, found = weights_after(replace(CONFIG, weight_decay=0.1), 1)
+    for name, array in expected.items():
+        decays = name.endswith(("weight", "gamma", "beta"))
+        assert np.array_equal(found[name], array) != decays, name
+
+
 def test_a_stopped_run_with_gathered_batches_ends_as_if_it_were_not(tmp_path):
     config = replace(CONFIG, optimizer="sgd", accumulate=2, drops=(0.5,), batch_size=3)
 

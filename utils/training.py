@@ -1,6 +1,5 @@
 """The training loop of every lesson: configuration, guard, progress, checkpoints."""
 
-import functools
 import math
 import time
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from utils.context import SEED, seed_everything
 from utils.data import augment, normalize, training_loader
+from utils.interrupts import no_interrupt_lost
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
 from utils.resuming import Autosave, EpochSoFar, resume_run, save_run
@@ -28,7 +28,8 @@ class TrainingConfig:
     image_sizes: side of the images in pixels, one entry an epoch.
     learning_rate: peak of the schedule; warmup: share of the steps before the peak.
     drops: shares of all steps after which the rate falls to a tenth; none for one cycle.
-    optimizer: `adam` or `sgd`, the latter with momentum; bias_rate: multiplies the biases' rate.
+    optimizer: `adam` or `sgd`, the latter with momentum; weight_decay: of all but biases;
+    bias_rate: multiplies the biases' rate.
     clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
     accumulate: batches whose gradients are averaged for one step, where memory is short.
     """
@@ -100,7 +101,7 @@ class TrainingRun:
             options["momentum"] = config.momentum
         for name, parameter in parameters.items():
             if name.endswith("bias"):
-                parameter.lr_mult = config.bias_rate
+                parameter.lr_mult, parameter.wd_mult = config.bias_rate, 0
             if config.accumulate > 1 and parameter.grad_req != "null":
                 parameter.grad_req = "add"
         self.num_pending = 0  # batches whose gradients wait for the next step
@@ -209,16 +210,22 @@ def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1
             run.resume(checkpoint)
         save = Autosave(run, checkpoint, SAVE_SECONDS)
     num_epochs = len(config.image_sizes)
-    with tqdm(total=run.pixels(num_epochs), bar_format=BAR_FORMAT) as bar:
+    progress = tqdm(total=run.pixels(num_epochs), bar_format=BAR_FORMAT)
+    with progress as bar, no_interrupt_lost() as check_interrupt:
         bar.update(run.pixels(len(run.history), run.so_far.batches))
+
+        def report(*values):
+            report_step(bar, epoch, config.image_sizes[epoch - 1], *values)
+            check_interrupt()
+
         for epoch in range(len(run.history) + 1, num_epochs + 1):
-            report = functools.partial(report_step, bar, epoch, config.image_sizes[epoch - 1])
             line = run.run_epoch(report, save)
             if evaluate is not None and (epoch % evaluate_every == 0 or epoch == num_epochs):
                 line |= evaluate()
             run.history.append(line)
             if checkpoint is not None:
                 save_run(checkpoint, run)
+            check_interrupt()
     return run.history
 
 

@@ -1,0 +1,65 @@
+import os
+import signal
+import threading
+
+from utils.interrupts import no_interrupt_lost
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def usual_handler():
+    """Python's own handler, also where a shell has these tests ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class Freed:
+    """Ctrl-C comes while this is freed, as it may while MXNet frees an array."""
+
+    def __del__(self):
+        press_ctrl_c()
+        len("")  # where Python looks for signals
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_destructor_drops_is_raised_at_the_next_check():
+    with no_interrupt_lost() as check:
+        check()
+        thing = Freed()
+        del thing
+        with pytest.raises(KeyboardInterrupt):
+            check()
+
+
+def test_elsewhere_it_is_raised_at_once():
+    with pytest.raises(KeyboardInterrupt), no_interrupt_lost():
+        press_ctrl_c()
+        pytest.fail("not raised")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_handler_of_somebody_else_stays():
+    heard = []
+    signal.signal(signal.SIGINT, lambda *arguments: heard.append(arguments))
+    with no_interrupt_lost() as check:
+        press_ctrl_c()
+        check()
+    assert len(heard) == 1
+
+
+def test_other_threads_are_left_alone():
+    def work():
+        with no_interrupt_lost() as check:
+            done.append(check())
+
+    done = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [None]
