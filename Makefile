@@ -27,8 +27,9 @@ test: data ## unit tests, then every lesson against its stored outputs
 	$(python) -m pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg \
 		--nbval-kernel-name python3 --nbval-cell-timeout 600 --timeout 900 notebooks
 
-fuzz: setup ## many thousand spoiled files for the annotation readers, others at every run
-	$(python) -m pytest --hypothesis-profile=fuzz tests/test_fuzz_readers.py
+fuzz: setup ## spoiled files for the readers and archives, trainings killed, others at every run
+	$(python) -m pytest --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \
+		tests/downloads/test_archives.py tests/test_faults.py
 
 lab: setup ## open JupyterLab on the lessons
 	$(python) -m jupyter lab --notebook-dir=. notebooks

@@ -6,6 +6,7 @@ detector.
 
 import contextlib
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -43,6 +44,7 @@ def kill_in_write(file):
     fsync(file)
 
 checkpoint.os.fsync = kill_in_write
+print("ready", flush=True)
 sys.exit(train.main(sys.argv[2:]))
 """
 
@@ -56,7 +58,7 @@ def start(folder, out, kill_in_write=0):
     """Return the process of a short training."""
     command = [sys.executable, "-c", TRAIN, str(kill_in_write), *arguments(folder, out)]
     environment = os.environ | {"PYTHONPATH": "."}
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, **pipes)
 
 
@@ -73,7 +75,12 @@ def finish(folder, out):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "write_report", lambda *parts: "")  # which test_train looks at
         assert train.main(arguments(folder, out)) == 0
-    assert [path.name for path in out.iterdir()] == ["detector.params"]
+    assert [path.name for path in out.glob("detector.*")] == ["detector.params"]
+    return trained(out)
+
+
+def trained(out):
+    """Return the parameters of the detector that a run has left."""
     parameters = load_checkpoint(out / "detector.params").parameters
     return {name: array.asnumpy() for name, array in parameters.items()}
 
@@ -104,6 +111,38 @@ def test_a_run_killed_in_the_middle_of_a_write_goes_on(folder, whole, tmp_path):
     metadata = load_checkpoint(tmp_path / "detector.running").metadata
     assert len(metadata["history"]) == 1 and metadata["epoch_so_far"]["batches"] == 0
     assert_same(finish(folder, tmp_path), whole)
+
+
+def seconds_of_a_run(folder, out):
+    """Return how long a training takes from its first line to its end."""
+    process = start(folder, out)
+    process.stdout.readline()
+    started = time.monotonic()
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    return time.monotonic() - started
+
+
+@pytest.mark.timeout(900)
+def test_a_run_killed_at_any_moment_goes_on(folder, whole, tmp_path, request):
+    """One moment in `make test`, 20 in `make fuzz`, others at every run."""
+    fuzz = request.config.getoption("--hypothesis-profile") == "fuzz"
+    pick = random.SystemRandom() if fuzz else random
+    seconds, killed = seconds_of_a_run(folder, tmp_path / "whole"), 0
+    assert_same(trained(tmp_path / "whole"), whole)
+    for number in range(20 if fuzz else 1):
+        out, delay = tmp_path / str(number), pick.uniform(0, seconds)
+        process = start(folder, out)
+        process.stdout.readline()
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        for path in [*out.glob("detector.params"), *out.glob("detector.running")]:
+            load_checkpoint(path)  # whole, or this raises
+        ended = (out / "card.json").exists() and not (out / "detector.running").exists()
+        assert_same(trained(out) if ended else finish(folder, out), whole)
+    assert not fuzz or killed >= 15  # the machine may have been quicker than at first
 
 
 def test_ctrl_c_ends_a_run_that_goes_on(folder, whole, tmp_path):
