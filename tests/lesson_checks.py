@@ -238,11 +238,10 @@ def check_size(notebook):
 def library_definitions():
     """Return the syntax trees of all that `utils` defines at top level: {module: {name: node}}."""
     found = {}
-    for path in (ROOT / "utils").glob("*.py"):
+    for path in (ROOT / "utils").rglob("*.py"):
         nodes = ast.parse(path.read_text()).body
-        found[path.stem] = {
-            n.name: n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))
-        }
+        module = ".".join(path.relative_to(ROOT / "utils").with_suffix("").parts)
+        found[module] = {n.name: n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     return found
 
 
@@ -259,7 +258,7 @@ def check_definitions(notebook):
     library, problems = library_definitions(), []
     for number, cell in code_cells(notebook):
         sources = marks(cell).get("source", [])
-        expected = {source.partition(".")[2]: source.partition(".")[0] for source in sources}
+        expected = {name: module for module, _, name in (each.rpartition(".") for each in sources)}
         for node in ast.parse(cell.source).body:
             if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 continue

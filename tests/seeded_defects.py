@@ -29,7 +29,9 @@ class Defect:
         if self.tests:
             return self.tests
         path = Path(self.file)
-        return (self.file,) if path.suffix == ".ipynb" else (f"tests/test_{path.stem}.py",)
+        if path.suffix == ".ipynb":
+            return (self.file,)
+        return (str(Path("tests", *path.parts[1:-1], f"test_{path.stem}.py")),)
 
 
 DEFECTS = [
@@ -715,6 +717,132 @@ DEFECTS = [
         "utils/context.py",
         "(smoke, class_, full), strict",
         "(class_, smoke, full), strict",
+    ),
+    # --- SSD300 -----------------------------------------------------------------------------------
+    Defect(
+        "conv4_3 is scaled to another length",
+        "utils/ssd300.py",
+        "INITIAL_NORM = 20",
+        "INITIAL_NORM = 2",
+    ),
+    Defect(
+        "the scales leave out the geometric mean",
+        "utils/ssd300.py",
+        "(scale, (scale * after) ** 0.5)",
+        "(scale, (scale + after) / 2)",
+    ),
+    Defect(
+        "decimation begins with the last of every three",
+        "utils/vgg_weights.py",
+        "slice(None, None, step) for step",
+        "slice(step - 1, None, step) for step",
+    ),
+    Defect(
+        "weight decay pulls at biases",
+        "utils/training.py",
+        "= config.bias_rate, 0",
+        "= config.bias_rate, 1",
+        ("tests/test_training.py", "-k", "spares_biases"),
+    ),
+    # --- Your own images --------------------------------------------------------------------------
+    Defect(
+        "VOC's first pixel is number 0",
+        "utils/labels/box_forms.py",
+        "(a - self.first, b - self.first, c, d)",
+        "(a, b, c, d)",
+    ),
+    Defect(
+        "a centre is taken for a corner",
+        "utils/labels/box_forms.py",
+        "(a - c / 2, b - d / 2, a + c / 2, b + d / 2)",
+        "(a, b, a + c, b + d)",
+    ),
+    Defect(
+        "a reversed box is no fault",
+        "utils/labels/box_forms.py",
+        "if side > 0:",
+        "if side != 0:",
+    ),
+    Defect(
+        "what leaves the image is cut off in silence",
+        "utils/labels/box_forms.py",
+        "if (edges < -slack).any() or (edges > 1 + slack).any():",
+        "if np.isinf(edges).any():",
+    ),
+    Defect(
+        "an object that is there twice is learnt twice",
+        "utils/labels/checks.py",
+        "if row in rows:",
+        "if row in ():",
+    ),
+    Defect(
+        "COCO's crowds count as objects",
+        "utils/labels/coco_json.py",
+        'entry.get("iscrowd") in (1, True)',
+        'entry.get("iscrowd") is None',
+    ),
+    Defect(
+        "a picture on its side keeps the size of its file",
+        "utils/labels/pictures.py",
+        "size[::-1] if orientation in ON_ITS_SIDE else size",
+        "size",
+    ),
+    Defect(
+        "held-out images are learnt as well",
+        "utils/labels/splits.py",
+        "set(range(len(labels))) - held_out",
+        "set(range(len(labels)))",
+    ),
+    Defect(
+        "bad labels do not stop anything",
+        "utils/prepare.py",
+        "if faults and not options.drop_bad:",
+        "if faults and options.drop_bad:",
+    ),
+    Defect(
+        "small anchors sit on the finest map that is there",
+        "utils/anchor_plan.py",
+        "max(np.flatnonzero(size * np.array(sides) >= MINIMUM_STRIDES), default=0)",
+        "min(np.flatnonzero(size * np.array(sides) >= MINIMUM_STRIDES), default=0)",
+    ),
+    Defect(
+        "a run that goes on begins its epoch again",
+        "utils/resuming.py",
+        'EpochSoFar(**checkpoint.metadata["epoch_so_far"])',
+        "EpochSoFar()",
+        ("tests/test_training.py", "tests/test_resuming.py"),
+    ),
+    # --- Downloads --------------------------------------------------------------------------------
+    Defect(
+        "a redirect may lead to plain HTTP",
+        "utils/downloads/https.py",
+        'startswith("https://")',
+        'startswith("http")',
+        ("tests/downloads/test_transfer.py",),
+    ),
+    Defect(
+        "a part is appended wherever the server begins",
+        "utils/downloads/transfer.py",
+        "if status == 206 and span and int(span[1]) == start:",
+        "if status == 206 and span:",
+    ),
+    Defect(
+        "a file of the right name is taken for the right file",
+        "utils/downloads/install.py",
+        "if fault := find_fault(final, file):",
+        "if fault := find_fault(final, file) and None:",
+    ),
+    Defect(
+        "a member may lie anywhere",
+        "utils/downloads/archives.py",
+        "member.fault or find_fault_of_name(member.name)",
+        "member.fault",
+    ),
+    Defect(
+        "a link in an archive is a file",
+        "utils/downloads/archives.py",
+        "if kind not in (0, stat.S_IFREG, stat.S_IFDIR):",
+        "if kind in (stat.S_IFBLK,):",
     ),
     # --- Pictures ---------------------------------------------------------------------------------
     Defect(

@@ -18,7 +18,10 @@ from tests.seeded_defects import DEFECTS, Defect
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = "boxes anchors ssd targets losses data records make_data compositing mascots detection"
-MODULES += " metrics average_precision training checkpoint context plotting"
+MODULES += " metrics average_precision training checkpoint context plotting ssd300 vgg_weights"
+MODULES += " prepare anchor_plan resuming labels/box_forms labels/checks labels/coco_json"
+MODULES += " labels/pictures labels/splits downloads/https downloads/transfer downloads/install"
+MODULES += " downloads/archives"
 
 
 @pytest.fixture(scope="module")

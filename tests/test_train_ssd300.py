@@ -8,7 +8,7 @@ from utils.records import RecordError
 
 import pytest
 
-from tests.test_voc import an_object, write_folder
+from tests.labels.test_voc import an_object, write_folder
 
 LABELS = an_object((5, 5, 20, 22)) + an_object((22, 8, 38, 28), "dog")
 BAD = an_object((9, 2, 9, 8))

@@ -34,7 +34,7 @@ NBVAL += ["--nbval-kernel-name", "python3", "--nbval-cell-timeout", "300", "--ti
 # A lesson shows the library's code, so that test_lessons tells any change of it; this would prove
 # nothing. test_mutants finds that the text of the seeded defect is gone.
 SUITE = ("tests", "--ignore=tests/test_lessons.py", "--ignore=tests/test_mutants.py")
-NOT_COMPARED = {"08_training"}  # it trains for minutes
+NOT_COMPARED = {"08_training", "12_training_on_voc", "13_your_own_images"}  # they train for minutes
 FAILURE = re.compile(r"^(FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -86,10 +86,11 @@ def later_rounds(defect, root):
     path = Path(defect.file)
     if path.suffix == ".ipynb":
         return [("tests/test_lessons.py", "-k", path.stem), (defect.file,)]
+    module = ".".join(path.with_suffix("").parts)
     lessons = [
         lesson
         for lesson in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-        if f"utils.{path.stem}" in lesson.read_text() and lesson.stem not in NOT_COMPARED
+        if module in lesson.read_text() and lesson.stem not in NOT_COMPARED
     ]
     return [SUITE, *[(str(lesson.relative_to(root)),) for lesson in lessons]]
 

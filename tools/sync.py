@@ -46,11 +46,11 @@ def sources_of(cell):
 def definition(name):
     """Return the code of a definition of `utils`, docstrings cut to their first line.
 
-    name: module and name at its top level, such as `boxes.box_iou`; comments right above an
-    assignment are part of it. Raises SyncError where there is no such definition.
+    name: module and name at its top level, such as `boxes.box_iou` or `labels.voc.VOC_CLASSES`;
+    comments right above an assignment are part of it. Raises SyncError where there is none such.
     """
-    module, _, wanted = name.partition(".")
-    path = ROOT / "utils" / f"{module}.py"
+    module, _, wanted = name.rpartition(".")
+    path = ROOT / "utils" / f"{module.replace('.', '/')}.py"
     if not path.is_file():
         raise SyncError(
             f"{name}: there is no {path.relative_to(ROOT)}; name it `module.definition`"

@@ -9,11 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from utils.archives import ArchiveError
-from utils.downloads import install
+from utils.downloads.archives import ArchiveError
+from utils.downloads.install import install
+from utils.downloads.sources import DATA_SETS
+from utils.downloads.transfer import DownloadError
 from utils.make_data import DATA_ROOT
-from utils.sources import DATA_SETS
-from utils.transfer import DownloadError
 
 
 def parse_arguments(arguments=None):

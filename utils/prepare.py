@@ -15,16 +15,16 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from utils.annotations import FINDINGS_SHOWN, AnnotationError, Annotations, read_annotated
 from utils.context import SEED
-from utils.image_checks import check_images, images_without_annotation
-from utils.label_formats import FORMATS, guess_format, read_source
-from utils.label_report import REPORT_FILES, summary, write_report
+from utils.labels.annotations import FINDINGS_SHOWN, AnnotationError, Annotations, read_annotated
+from utils.labels.formats import FORMATS, guess_format, read_source
+from utils.labels.image_checks import check_images, images_without_annotation
+from utils.labels.pictures import limited_size, to_jpeg
+from utils.labels.report import REPORT_FILES, summary, write_report
+from utils.labels.splits import stratified_split
 from utils.make_data import save_contact_sheet, sha256
-from utils.pictures import limited_size, to_jpeg
 from utils.prepared import SPLITS
 from utils.records import RecordError, write_records
-from utils.splits import stratified_split
 
 import numpy as np
 from tqdm import tqdm
@@ -196,7 +196,7 @@ def main(arguments=None):
         objects = ", ".join(f"{n} {name}" for name, n in manifest["num_objects"][split].items())
         print(f"{split}: {manifest['num_images'][split]} images, {objects}")
     found = manifest["num_findings"]
-    print(f"{found} findings, see {options.out / 'report.txt'}" if found else "nothing was found")
+    print(f"{found} findings, see {options.out / 'report.txt'}" if found else "nothing to mend")
     print(f"now: python -m utils.train {options.out}")
     return 0
 

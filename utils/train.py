@@ -175,6 +175,7 @@ def run(options, command):
     del card["image_sizes"]  # the same for every epoch
     print(write_report(options.out, detections, held_out, history, card))
     running.unlink()
+    print(f"now: python -m utils.detect {path} IMAGE")
 
 
 def explain(error, out):

@@ -15,6 +15,7 @@ from utils.checkpoint import save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.data import augment, ssd_augment
 from utils.detection import detect_dataset, load_detector
+from utils.labels.voc import VocDataset, find_classes
 from utils.losses import MinedCrossEntropyLoss
 from utils.make_data import DATA_ROOT
 from utils.memory import check_memory
@@ -24,7 +25,6 @@ from utils.run_report import write_report
 from utils.train import at_least, prepare_out, report_errors
 from utils.training import TrainingConfig, train
 from utils.vgg_weights import load_imagenet_weights
-from utils.voc import VocDataset, find_classes
 from utils.voc_export import export
 
 EMBEDDED = DATA_ROOT / "voc_multi"

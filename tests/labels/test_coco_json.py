@@ -1,0 +1,122 @@
+"""COCO's JSON: boxes as pycocotools reads them, and what is not right by name."""
+
+import contextlib
+import io
+import json
+
+from utils.labels.annotations import AnnotationError
+from utils.labels.coco_json import read_coco
+
+import numpy as np
+import pytest
+from label_files import NAMES, SIZE_PX, fractions, texts_of, write_source
+from pycocotools.coco import COCO
+
+IMAGES = [[(0, 1, 2, 20, 30), (2, 0, 0, 40, 30)], [], [(1, 5, 5, 9, 9)]]
+
+
+@pytest.fixture
+def content():
+    return json.loads(texts_of("coco", IMAGES)["labels.json"])
+
+
+def opened(folder, content, **options):
+    path = write_source(folder, "coco", IMAGES)
+    path.write_text(json.dumps(content))
+    return read_coco(path, **options)
+
+
+def test_boxes_are_those_of_pycocotools(tmp_path, content):
+    content["annotations"][0]["bbox"] = [1.25, 2.5, 18.5, 27.25]
+    found = opened(tmp_path, content)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(tmp_path / "labels.json")
+    for image_id, item in zip((5, 6, 7), found.items, strict=True):
+        assert item.image.name == coco.imgs[image_id]["file_name"] and item.size_px == SIZE_PX
+        boxes_px = [each["bbox"] for each in coco.loadAnns(coco.getAnnIds(image_id))]
+        corners = item.labels[:, 1:] * np.tile(SIZE_PX, 2)
+        corners[:, 2:] -= corners[:, :2]
+        np.testing.assert_allclose(corners, np.reshape(boxes_px, (-1, 4)), atol=1e-5)
+
+
+def test_category_ids_need_not_be_contiguous(tmp_path, content):
+    found = opened(tmp_path, content)
+    assert found.class_names == NAMES and not found.findings
+    assert found.items[0].labels[:, 0].tolist() == [0, 2]
+    content["categories"].reverse()
+    assert opened(tmp_path, content).class_names == NAMES
+    turned = opened(tmp_path, content, class_names=NAMES[::-1])
+    assert turned.items[0].labels[:, 0].tolist() == [2, 0]
+
+
+def test_a_crowd_is_difficult(tmp_path, content):
+    content["annotations"][1]["iscrowd"] = 1
+    assert opened(tmp_path, content).items[0].difficult.tolist() == [False, True]
+
+
+def test_the_image_tells_its_size_where_the_file_does_not(tmp_path, content):
+    for entry in content["images"]:
+        del entry["width"], entry["height"]
+    found = opened(tmp_path, content)
+    np.testing.assert_allclose(found.items[0].labels, fractions(IMAGES[0]))
+
+
+def change(place, **fields):
+    """Return a function that changes fields of the entry at a place such as ("images", 0)."""
+    return lambda content: content[place[0]][place[1]].update(fields)
+
+
+FINDINGS = {
+    "orphan": (
+        change(("annotations", 0), image_id=99),
+        "orphan annotation",
+        "annotation 100: image",
+    ),
+    "no image id": (change(("annotations", 0), image_id=[5]), "orphan annotation", "is a list"),
+    "three numbers": (change(("annotations", 0), bbox=[1, 2, 3]), "bad row", "bbox is a list"),
+    "text": (
+        change(("annotations", 0), bbox=[1, 2, "x", 3]),
+        "not a finite number",
+        "width is 'x'",
+    ),
+    "category": (change(("annotations", 0), category_id=7), "unknown class", "category 7"),
+    "list": (change(("annotations", 0), category_id=[7]), "unknown class", "category a list"),
+    "negative": (change(("annotations", 0), bbox=[9, 9, -1, 4]), "reversed", "annotation 100: "),
+    "same id": (change(("images", 1), id=5), "duplicate image", "image 1 of the list: id is 5"),
+    "odd id": (change(("images", 1), id={}), "bad row", "image 1 of the list: id is a dict, not"),
+    "same file": (change(("images", 1), file_name="0.jpg"), "duplicate image", "0.jpg is in"),
+    "no file name": (change(("images", 1), file_name=3), "unreadable annotation", "file_name is 3"),
+    "no width": (change(("images", 1), width=0), "unreadable annotation", "width or height is 0"),
+    "outside": (change(("images", 1), file_name="../x.jpg"), "unsafe path", "may lead elsewhere"),
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_what_is_not_right_is_named(tmp_path, content, name):
+    spoil, kind, message = FINDINGS[name]
+    spoil(content)
+    (finding,) = opened(tmp_path, content).faults
+    assert finding.kind == kind
+    assert f"{tmp_path}/labels.json" in str(finding) and message in str(finding)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "no JSON that can be read"),
+        ("[" * 100_000, "no JSON that can be read"),
+        ("[]", "images is no list of objects"),
+        ('{"images": [], "annotations": [3]}', "annotations is no list of objects"),
+        ('{"images": [], "annotations": []}', "categories is no list of objects"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1}]}',
+            "category 1: name is None",
+        ),
+        ('{"images": [], "annotations": [], "categories": []}', "name the classes"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, content, message):
+    path = tmp_path / "labels.json"
+    path.write_text(content)
+    with pytest.raises(AnnotationError, match=f"{path}.*{message}"):
+        read_coco(path)

@@ -1,0 +1,93 @@
+"""CSV in two layouts: the banana set's rows, and one image a row."""
+
+from utils.labels.annotations import AnnotationError
+from utils.labels.csv_labels import read_csv
+
+import numpy as np
+import pytest
+from label_files import NAMES, fractions, write_images
+
+HEADER = "img_name,label,xmin,ymin,xmax,ymax\n"
+
+
+@pytest.fixture
+def opened(tmp_path):
+    write_images(tmp_path / "images", 2)
+
+    def read(text, **options):
+        (tmp_path / "label.csv").write_text(text)
+        return read_csv(tmp_path / "label.csv", **options)
+
+    return read
+
+
+def test_rows_of_an_image_are_gathered(opened):
+    found = opened(f"{HEADER}0.jpg,cat,0,0,40,30\n1.jpg,dog,4,3,8,9\n\n0.jpg,dog,1,2,3,4\n")
+    assert found.class_names == ("cat", "dog") and not found.findings
+    np.testing.assert_allclose(
+        found.items[0].labels, fractions([(0, 0, 0, 40, 30), (1, 1, 2, 3, 4)])
+    )
+    assert [item.image.name for item in found.items] == ["0.jpg", "1.jpg"]
+
+
+def test_columns_are_found_by_name(opened):
+    found = opened("xmax,filename,width,ymax,ymin,class,xmin\n40,0.jpg,40,30,0,cat,10\n")
+    np.testing.assert_allclose(found.items[0].labels, [[0, 0.25, 0, 1, 1]])
+
+
+def test_an_image_without_objects_has_empty_fields(opened):
+    found = opened(f"{HEADER}0.jpg,,,,,\n1.jpg,cat,4,3,8,9\n")
+    assert [len(item.labels) for item in found.items] == [0, 1] and not found.findings
+
+
+def test_classes_that_are_numbers_count_in_the_names_that_are_given(opened):
+    text = f"{HEADER}0.jpg,10,0,0,40,30\n1.jpg,2,4,3,8,9\n"
+    assert opened(text).class_names == ("2", "10")
+    assert opened(text).items[0].labels[0, 0] == 1
+    names = [f"class {number}" for number in range(11)]
+    assert opened(text, class_names=names).items[0].labels[0, 0] == 10
+    (finding,) = opened(text, class_names=NAMES).faults
+    assert finding.kind == "unknown class" and "line 2: class id is 10" in str(finding)
+
+
+def test_one_image_a_row_with_groups_of_five(opened):
+    found = opened("0.jpg,0,0,40,30,cat,1,2,3,4,dog\n1.jpg\n")
+    np.testing.assert_allclose(
+        found.items[0].labels, fractions([(0, 0, 0, 40, 30), (1, 1, 2, 3, 4)])
+    )
+    assert len(found.items[1].labels) == 0
+    found = opened("0.jpg,0,0,40,30,cat\n1.jpg,5,5,5,9,dog\n0.jpg,1,2,3,4,dog\n")
+    assert [finding.kind for finding in found.faults] == ["zero area", "duplicate image"]
+    assert "label.csv, line 2, object 0: zero-area" in str(found.faults[0])
+
+
+@pytest.mark.parametrize(
+    "row, kind, message",
+    [
+        ("0.jpg,cat,1,2,3", "bad row", "line 3: 5 cells, fewer than the header"),
+        ("0.jpg,cat,1,2,,4", "not a finite number", "line 3: xmax is '', not a number"),
+        ("0.jpg,,1,2,3,4", "unknown class", "line 3: name is ''"),
+        ("0.jpg,cat,1,2,41,4", "out of range", "line 3: xmin 1 to xmax 41 leaves the image"),
+        ("z.jpg,cat,1,2,4,4", "image missing", "no image"),
+        ("../0.jpg,cat,1,2,4,4", "unsafe path", "may lead elsewhere"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(opened, tmp_path, row, kind, message):
+    (finding,) = opened(f"{HEADER}1.jpg,cat,4,3,8,9\n{row}\n").faults
+    assert finding.kind == kind and message in str(finding)
+    assert f"{tmp_path}/label.csv" in str(finding)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "holds no row"),
+        ("img_name,label,xmin\n0.jpg,0,1\n", "neither a header with img_name"),
+        ("0.jpg,1,2,3,4\n", "neither a header with img_name"),
+        (f'{HEADER}"0.jpg,cat,1,2,3,4\n', "line 2: no CSV"),
+        (f"{HEADER}0.jpg,cat,0.1,0.2,0.5,1\n", "look like fractions"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(opened, text, message):
+    with pytest.raises(AnnotationError, match=f"label.csv.*{message}"):
+        opened(text)

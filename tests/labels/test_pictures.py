@@ -1,0 +1,110 @@
+"""Images: whole or refused, turned as displayed, and kept byte by byte where that is possible."""
+
+import io
+
+from utils.labels.pictures import RecordedImage, displayed_size, limited_size, read_picture, to_jpeg
+from utils.records import RecordError, decode_jpeg
+
+import numpy as np
+import pytest
+from label_files import SIZE_PX, jpeg
+from PIL import Image, ImageFile, ImageOps
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+
+
+def write(path, file_format="JPEG", orientation=None, mode="RGB"):
+    """Write a picture in a format to a path, with an EXIF orientation if there is one."""
+    exif = Image.Exif()
+    if orientation:
+        exif[274] = orientation
+    picture = Image.open(io.BytesIO(jpeg(1))).convert(mode)
+    picture.save(path, file_format, exif=exif, **({"quality": 95} if file_format == "JPEG" else {}))
+    return path
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_it_is_displayed(tmp_path, orientation):
+    path = write(tmp_path / "a.jpg", orientation=orientation)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    image = read_picture(path)
+    assert displayed_size(path) == image.shape[1::-1] == expected.shape[1::-1]
+    assert np.abs(image.astype(int) - expected).mean() < 2
+    packed = decode_jpeg(to_jpeg(path, image, 0), "a")
+    assert np.abs(packed.astype(int) - expected).mean() < 4
+    assert (to_jpeg(path, image, 0) == path.read_bytes()) == (orientation == 1)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_every_format_is_read_and_a_cut_one_refused(tmp_path, file_format, monkeypatch):
+    """Also where GluonCV has told Pillow to fill up what is missing."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    path = write(tmp_path / "a", file_format)
+    assert displayed_size(path) == SIZE_PX and read_picture(path).shape == (30, 40, 3)
+    content = path.read_bytes()
+    for kept in (0, 10, len(content) // 2):
+        path.write_bytes(content[:kept])
+        with pytest.raises(RecordError, match=f"{path}: (truncated|no image)"):
+            read_picture(path)
+    path.write_bytes(content[:-20])  # the pixels of a PNG are all there
+    with pytest.raises(RecordError, match=f"{path}: (truncated|no image|OpenCV cannot)"):
+        read_picture(path)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@pytest.mark.parametrize(
+    "file_format, mode", [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"), ("PNG", "RGBA")]
+)
+def test_other_modes_become_rgb(tmp_path, file_format, mode):
+    path = write(tmp_path / "a", file_format, mode=mode)
+    image = read_picture(path)
+    assert image.shape == (30, 40, 3) and image.dtype == np.uint8
+    kept = to_jpeg(path, image, 0) == path.read_bytes()
+    assert kept == (mode == "L")
+    assert decode_jpeg(to_jpeg(path, image, 0), "a").shape == image.shape
+
+
+def test_what_a_camera_writes_behind_a_jpeg_is_no_truncation(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(0) + b"SEFT trailer")
+    image = read_picture(path)
+    np.testing.assert_array_equal(image, decode_jpeg(jpeg(0), "a"))
+    assert decode_jpeg(to_jpeg(path, image, 0), "a").shape == image.shape
+
+
+def test_large_pictures_are_shrunk(tmp_path):
+    path = write(tmp_path / "a.jpg")
+    assert decode_jpeg(to_jpeg(path, read_picture(path), 20), "a").shape == (15, 20, 3)
+    assert limited_size((4000, 10), 1000) == (1000, 2)
+    assert limited_size((4000, 1), 1000) == (1000, 1)
+    assert limited_size((4000, 10), 0) == (4000, 10)
+
+
+def test_absurd_sizes_are_refused_before_they_are_decoded(tmp_path):
+    path = tmp_path / "a.bmp"
+    content = bytearray(write(tmp_path / "b.bmp", "BMP").read_bytes())
+    content[18:26] = (60_000).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    for function in (displayed_size, read_picture):
+        with pytest.raises(RecordError, match="a.bmp: .*(pixels|bomb)"):
+            function(path)
+    with open(tmp_path / "huge.jpg", "wb") as file:
+        file.write(jpeg(0))
+        file.truncate(2**40)
+    with pytest.raises(RecordError, match="more than 536,870,912 bytes"):
+        read_picture(tmp_path / "huge.jpg")
+
+
+def test_an_absent_file_and_a_folder_are_named(tmp_path):
+    for path, words in ((tmp_path / "z.jpg", "no such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(RecordError, match=words):
+            read_picture(path)
+
+
+def test_a_recorded_image_is_read_as_a_file_is(tmp_path):
+    image = RecordedImage("a.rec record 3", jpeg(2))
+    assert displayed_size(image) == SIZE_PX
+    np.testing.assert_array_equal(read_picture(image), decode_jpeg(jpeg(2), "a"))
+    assert to_jpeg(image, read_picture(image), 0) == jpeg(2)
+    with pytest.raises(RecordError, match="a.rec record 3: "):
+        read_picture(RecordedImage("a.rec record 3", jpeg(2)[:100]))

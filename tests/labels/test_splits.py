@@ -1,0 +1,55 @@
+"""The stratified split: every image once, every class in both parts, the same for one seed."""
+
+from utils.labels.annotations import AnnotationError
+from utils.labels.splits import stratified_split
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def labels_of(classes):
+    return [np.array([[each, 0, 0, 1, 1] for each in image]).reshape(-1, 5) for image in classes]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=3), min_size=2, max_size=40),
+    st.floats(0.05, 0.95),
+    st.integers(0, 5),
+)
+def test_every_image_is_in_one_part_and_neither_is_empty(classes, share, seed):
+    train, held_out = stratified_split(labels_of(classes), share, seed)
+    assert sorted(train + held_out) == list(range(len(classes)))
+    assert train and held_out and train == sorted(train) and held_out == sorted(held_out)
+    assert stratified_split(labels_of(classes), share, seed) == [train, held_out]
+
+
+@given(st.lists(st.integers(0, 4), min_size=10, max_size=60), st.integers(0, 9))
+def test_each_class_has_its_share_where_an_image_has_one_class(classes, seed):
+    _, held_out = stratified_split(labels_of([[each] for each in classes]), 0.2, seed)
+    for each in set(classes):
+        total, found = classes.count(each), sum(classes[index] == each for index in held_out)
+        if total > 1:
+            assert found == max(1, round(total * 0.2))
+
+
+def test_a_rare_class_among_common_ones_is_in_both_parts():
+    classes = [[0], [0, 1]] * 50 + [[0, 2], [2], []] + [[]]
+    for seed in range(20):
+        train, held_out = stratified_split(labels_of(classes), 0.1, seed)
+        for part in (train, held_out):
+            found = {each for index in part for each in classes[index]}
+            assert found == {0, 1, 2} and any(not classes[index] for index in part)
+        assert 8 <= len(held_out) <= 13
+
+
+def test_another_seed_is_another_split():
+    labels = labels_of([[0]] * 50)
+    assert stratified_split(labels, 0.2, 0) != stratified_split(labels, 0.2, 1)
+
+
+@pytest.mark.parametrize("count, share", [(1, 0.2), (0, 0.2), (5, 0), (5, 1), (5, float("nan"))])
+def test_what_cannot_be_split_is_refused(count, share):
+    with pytest.raises(AnnotationError, match="cannot be split"):
+        stratified_split(labels_of([[0]] * count), share, 0)

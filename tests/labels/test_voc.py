@@ -1,0 +1,178 @@
+"""VOC folders: what is read is what was written, and what is bad is named."""
+
+from pathlib import Path
+
+from utils.data import open_preset
+from utils.labels.voc import VocDataset, VocError, read_annotation
+from utils.records import encode_jpeg
+from utils.voc_export import SETS, annotation_xml, export
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+BCCD = Path(__file__).resolve().parents[3] / "shared" / "bccd"
+NAMES = ("cat", "dog")
+
+
+def write_folder(folder, objects, size_px=(40, 30), ids=("a",)):
+    """Write a VOC folder of grey images; objects: XML text of the objects of each."""
+    for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / part).mkdir(parents=True)
+    width, height = size_px
+    image = np.full((height, width, 3), 128, dtype=np.uint8)
+    for image_id in ids:
+        (folder / f"JPEGImages/{image_id}.jpg").write_bytes(encode_jpeg(image))
+        (folder / f"Annotations/{image_id}.xml").write_text(
+            f"<annotation><size><width>{width}</width><height>{height}</height></size>"
+            f"{objects}</annotation>"
+        )
+    (folder / "ImageSets/Main/train.txt").write_text("\n".join(ids) + "\n")
+    return folder
+
+
+def an_object(corners, name="cat", extra=""):
+    fields = "".join(
+        f"<{key}>{value}</{key}>"
+        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True)
+    )
+    return f"<object><name>{name}</name>{extra}<bndbox>{fields}</bndbox></object>"
+
+
+def open_folder(folder, **options):
+    return VocDataset([(folder, "train")], NAMES, **options)
+
+
+def test_corners_count_pixels_from_1(tmp_path):
+    objects = an_object((1, 1, 40, 30)) + an_object((11, 4, 20, 15), "dog")
+    image, labels = open_folder(write_folder(tmp_path / "voc", objects))[0]
+    assert image.shape == (30, 40, 3)
+    np.testing.assert_allclose(labels, [[0, 0, 0, 1, 1], [1, 0.25, 0.1, 0.5, 0.5]])
+
+
+def test_an_image_without_objects_is_legal(tmp_path):
+    dataset = open_folder(write_folder(tmp_path / "voc", ""))
+    assert dataset[0][1].shape == (0, 5) and dataset.max_objects == 1
+
+
+def test_difficult_objects_are_kept_and_marked(tmp_path):
+    objects = an_object((1, 1, 5, 5)) + an_object((1, 1, 9, 9), extra="<difficult>1</difficult>")
+    dataset = open_folder(write_folder(tmp_path / "voc", objects))
+    assert dataset.difficult[0].tolist() == [False, True] and len(dataset[0][1]) == 2
+
+
+def test_sets_are_joined(tmp_path):
+    first = write_folder(tmp_path / "2007", an_object((1, 1, 5, 5)), ids=("a", "b"))
+    second = write_folder(tmp_path / "2012", "", ids=("c",))
+    dataset = VocDataset([(first, "train"), (second, "train")], NAMES)
+    assert [path.stem for path in dataset.images] == ["a", "b", "c"]
+    assert [len(labels) for labels in dataset.labels] == [1, 1, 0]
+
+
+BAD_OBJECTS = {
+    "zero-area": (an_object((9, 2, 9, 8)), "zero-area box, xmin 9 is not below xmax 9"),
+    "reversed": (an_object((9, 8, 12, 3)), "reversed box, ymin 8 is not below ymax 3"),
+    "counted from 0": (an_object((0, 1, 5, 5)), "xmin 0 to xmax 5 leaves the image, 1 to 40"),
+    "too wide": (an_object((1, 1, 41, 5)), "xmin 1 to xmax 41 leaves the image"),
+    "not a number": (an_object(("one", 1, 4, 5)), "bndbox/xmin is 'one'"),
+    "nan": (an_object(("nan", 1, 4, 5)), "bndbox/xmin is 'nan'"),
+    "no corner": ("<object><name>cat</name></object>", "bndbox/xmin is None"),
+    "unknown class": (an_object((1, 1, 4, 5), "cow"), "name is 'cow'; the classes are cat, dog"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OBJECTS)
+def test_a_bad_object_is_named_and_left_out_only_on_request(tmp_path, name):
+    bad, message = BAD_OBJECTS[name]
+    folder = write_folder(tmp_path / "voc", an_object((1, 1, 4, 5)) + bad)
+    with pytest.raises(VocError, match="1 bad objects") as caught:
+        open_folder(folder)
+    assert "a.xml, object 1: " in str(caught.value) and message in str(caught.value)
+    dataset = open_folder(folder, drop_bad=True)
+    assert len(dataset[0][1]) == 1 and message in str(dataset.faults[0])
+
+
+BAD_FILES = {
+    "cut off": ("Annotations/a.xml", "<annotation><size>", "not safe, well-formed XML"),
+    "no size": ("Annotations/a.xml", "<annotation/>", "size/width is None"),
+    "entity": (
+        "Annotations/a.xml",
+        '<!DOCTYPE x [<!ENTITY e "1">]><annotation><size>&e;</size></annotation>',
+        "not safe, well-formed XML",
+    ),
+    "outside": ("ImageSets/Main/train.txt", "../../secret", "not a plain name"),
+    "empty set": ("ImageSets/Main/train.txt", " \n", "holds no image id"),
+    "no annotation": ("ImageSets/Main/train.txt", "z", "z.xml: no such file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_named(tmp_path, name):
+    path, text, message = BAD_FILES[name]
+    folder = write_folder(tmp_path / "voc", "")
+    (folder / path).write_text(text)
+    with pytest.raises(VocError, match=message):
+        open_folder(folder)
+
+
+def test_a_set_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    folder = write_folder(tmp_path / "voc", "")
+    with pytest.raises(VocError, match="test.txt: no such file; the sets there are train"):
+        VocDataset([(folder, "test")], NAMES)
+
+
+def test_an_image_of_another_size_or_absent_is_named(tmp_path):
+    folder = write_folder(tmp_path / "voc", "")
+    dataset = open_folder(folder)
+    image = np.zeros((30, 20, 3), dtype=np.uint8)
+    (folder / "JPEGImages/a.jpg").write_bytes(encode_jpeg(image))
+    with pytest.raises(VocError, match="20 x 30 pixels, but its annotation says 40 x 30"):
+        dataset[0]
+    (folder / "JPEGImages/a.jpg").unlink()
+    with pytest.raises(VocError, match="a.jpg: no such file"):
+        dataset[0]
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, 1), *[st.integers(0, 29)] * 2, *[st.integers(1, 20)] * 2]),
+        max_size=4,
+        unique=True,
+    )
+)
+def test_what_is_written_is_read(tmp_path_factory, rows):
+    labels = [
+        [class_id, x / 50, y / 50, (x + width + 1) / 50, (y + height + 1) / 50]
+        for class_id, x, y, width, height in rows
+        if x + width < 50 and y + height < 50
+    ]
+    path = tmp_path_factory.mktemp("voc") / "a.xml"
+    annotation_xml("a", np.zeros((50, 50, 3)), labels, NAMES).write(path)
+    annotation, faults = read_annotation(path, NAMES)
+    assert faults == []
+    np.testing.assert_allclose(annotation.labels, np.reshape(labels, (-1, 5)), atol=1e-6)
+
+
+def test_export_holds_the_embedded_data_set(tmp_path):
+    folder = export("multi", tmp_path / "voc_multi")
+    expected = open_preset("multi", "val")
+    dataset = VocDataset([(folder, SETS["val"])], expected.class_names)
+    assert len(dataset) == 200
+    assert len(VocDataset([(folder, SETS["train"])], expected.class_names)) == 1000
+    for index in range(0, 200, 20):
+        for found, known in zip(dataset[index], expected[index], strict=True):
+            np.testing.assert_allclose(found, known, atol=1e-6)
+    with pytest.raises(FileExistsError, match="remove it"):
+        export("multi", folder)
+
+
+@pytest.mark.skipif(not BCCD.is_dir(), reason="the BCCD data set is not beside the project")
+def test_bccd_has_two_bad_boxes():
+    parts, names = [(BCCD, "trainval"), (BCCD, "test")], ("RBC", "WBC", "Platelets")
+    with pytest.raises(VocError, match="2 bad objects") as caught:
+        VocDataset(parts, names)
+    assert "BloodImage_00338.xml" in str(caught.value)
+    assert "BloodImage_00343.xml" in str(caught.value)
+    dataset = VocDataset(parts, names, drop_bad=True)
+    assert len(dataset) == 364 and sum(map(len, dataset.labels)) == 4888 - 2

@@ -1,0 +1,137 @@
+"""YOLO's folders: lines, names of classes, and files without a partner."""
+
+import shutil
+
+from utils.labels.annotations import AnnotationError
+from utils.labels.yolo import read_yolo
+
+import numpy as np
+import pytest
+from label_files import NAMES, fractions, write_source
+
+IMAGES = [[(0, 1, 2, 20, 30), (2, 0, 0, 40, 30)], [], [(1, 5, 5, 9, 9)]]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_source(tmp_path / "set", "yolo", IMAGES)
+
+
+def test_boxes_are_centre_and_size(folder):
+    (folder / "labels/0.txt").write_text("1 0.375 0.5 0.25 0.5\n\n  2 0.5 0.5 1 1 \n")
+    found = read_yolo(folder)
+    np.testing.assert_allclose(found.items[0].labels, [[1, 0.25, 0.25, 0.5, 0.75], [2, 0, 0, 1, 1]])
+    np.testing.assert_allclose(found.items[2].labels, fractions(IMAGES[2]), atol=1e-6)
+    assert found.class_names == NAMES and not found.findings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [a, no, 'on']",
+        "nc: 3\nnames:\n  0: a\n  1: no\n  2: on\n",
+        "names:\n- a\n- no\n- on",
+    ],
+)
+def test_names_come_from_a_data_yaml(folder, text):
+    (folder / "classes.txt").unlink()
+    (folder / "data.yaml").write_text(text)
+    assert read_yolo(folder).class_names == ("a", "no", "on")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "names: 3",
+            "names: {1: a}",
+            "names: [[a]]",
+            "- a",
+            "names: [a",
+            "{" * 5000,
+            "- " * 5000,
+            "a: *b",
+        ),
+        "a: &a [x]\nb: &b [*a, *a]\nnames: [*b]",
+    ],
+)
+def test_a_bad_data_yaml_is_refused(folder, text):
+    (folder / "classes.txt").unlink()
+    (folder / "data.yaml").write_text(text)
+    with pytest.raises(AnnotationError, match="data.yaml: .*--classes"):
+        read_yolo(folder)
+
+
+def test_a_data_yaml_that_would_take_minutes_is_not_parsed(folder):
+    (folder / "classes.txt").unlink()
+    (folder / "data.yaml").write_text("{" * 5000)
+    with pytest.raises(AnnotationError, match="data.yaml: more than 100 brackets"):
+        read_yolo(folder)
+
+
+def test_a_tag_in_a_data_yaml_runs_nothing(folder):
+    (folder / "classes.txt").unlink()
+    (folder / "data.yaml").write_text("names: !!python/object/apply:os.system [touch ran, b, c]")
+    assert read_yolo(folder).class_names == ("touch ran", "b", "c")
+
+
+def test_without_names_it_asks_for_them(folder):
+    (folder / "classes.txt").unlink()
+    with pytest.raises(AnnotationError, match="no classes.txt or data.yaml; name the classes"):
+        read_yolo(folder)
+    assert read_yolo(folder, class_names=NAMES).class_names == NAMES
+
+
+@pytest.mark.parametrize("layout", ["labels/train", "train/labels"])
+def test_a_set_lies_in_either_order_of_folders(folder, layout, tmp_path):
+    other = tmp_path / "other"
+    for part in ("labels", "images"):
+        shutil.copytree(folder / part, other / layout.replace("labels", part))
+    shutil.copy(folder / "classes.txt", other)
+    assert len(read_yolo(other, split="train").items) == 3
+    with pytest.raises(AnnotationError, match="no folder labels/test or test/labels"):
+        read_yolo(other, split="test")
+    if layout == "labels/train":
+        with pytest.raises(AnnotationError, match="name two of its sets .--sets.: train"):
+            read_yolo(other)
+
+
+@pytest.mark.parametrize(
+    "line, kind, message",
+    [
+        ("1 0.5 0.5 0.5", "bad row", "line 2: 4 fields; a box has five"),
+        ("1 0.1 0.1 0.5 0.1 0.5 0.5", "bad row", "line 2: 7 fields"),
+        ("1 20 15 10 10", "outside image", "divided by the image's width and height"),
+        ("1 0.5 0.5 0.5 0", "zero area", "line 2: zero-area box, height is 0"),
+        ("1.5 0.5 0.5 0.5 0.5", "unknown class", "line 2: class is '1.5', not a whole number"),
+        ("3 0.5 0.5 0.5 0.5", "unknown class", "line 2: class id is 3"),
+        ("0 0.5 0.5 0.1 0.1", "duplicate object", "line 2: same class and box as line 1"),
+    ],
+)
+def test_a_bad_line_is_named(folder, line, kind, message):
+    (folder / "labels/0.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
+    (finding,) = read_yolo(folder).faults
+    assert (
+        finding.kind == kind
+        and f"{folder}/labels/0.txt, {message}" in str(finding)
+        or (message in str(finding) and kind == "outside image")
+    )
+
+
+def test_files_without_a_partner_are_named(folder):
+    (folder / "images/0.jpg").unlink()
+    (folder / "labels/1.txt").unlink()
+    found = read_yolo(folder)
+    assert [finding.kind for finding in found.faults] == ["orphan annotation"]
+    (note,) = [finding for finding in found.findings if not finding.is_fault]
+    assert note.kind == "image without annotation" and "1.jpg" in str(note)
+    assert [(item.image.name, len(item.labels)) for item in found.items] == [
+        ("1.jpg", 0),
+        ("2.jpg", 1),
+    ]
+
+
+def test_missing_folders_are_named(folder):
+    shutil.rmtree(folder / "images")
+    with pytest.raises(AnnotationError, match="images: no such folder; name the images'"):
+        read_yolo(folder)
