@@ -130,8 +130,8 @@ DEFECTS = [
     Defect(
         "the prior of background forgets how many classes there are",
         "utils/ssd.py",
-        "math.log(num_classes * BACKGROUND_PRIOR / (1 - BACKGROUND_PRIOR))",
-        "math.log(BACKGROUND_PRIOR / (1 - BACKGROUND_PRIOR))",
+        "math.log(num_classes * prior / (1 - prior))",
+        "math.log(prior / (1 - prior))",
     ),
     Defect("two digits of an anchor size exchanged", "utils/ssd.py", "0.447", "0.474"),
     Defect(
@@ -722,8 +722,8 @@ DEFECTS = [
     Defect(
         "conv4_3 is scaled to another length",
         "utils/ssd300.py",
-        "INITIAL_NORM = 20",
-        "INITIAL_NORM = 2",
+        "INITIAL_NORM = 20.0",
+        "INITIAL_NORM = 2.0",
     ),
     Defect(
         "the scales leave out the geometric mean",

@@ -88,6 +88,16 @@ def test_every_numpy_name_that_the_package_reads_exists(package):
     assert [name for name in sorted(names - {"compat"}) if not hasattr(np, name)] == []
 
 
+def test_mxnet_imports_no_statistics_but_others_may():
+    code = (
+        "import sys, utils, mxnet\n"
+        "print([name for name in ('sklearn', 'scipy.stats') if name in sys.modules])\n"
+        "import sklearn.base, scipy.stats\n"
+        "print(hasattr(sklearn.base, 'BaseEstimator'), scipy.stats.norm.cdf(0))"
+    )
+    assert run_python(code).split() == ["[]", "True", "0.5"]
+
+
 def test_threads_are_the_cores_unless_the_user_says_otherwise():
     code = "import utils, os; print(os.environ['OMP_NUM_THREADS'])"
     assert run_python(code) == str(compat.core_count())

@@ -2,7 +2,7 @@
 
 from utils.boxes import center_to_corner
 from utils.detection import per_class_detection
-from utils.ssd300 import RELEASED_300, SSD, SSD300, SSD512, NormScale
+from utils.ssd300 import MINED_PRIOR, RELEASED_300, SSD, SSD300, SSD512, NormScale
 
 import numpy as np
 import pytest
@@ -109,6 +109,14 @@ def test_layers_have_the_names_of_the_paper(batch_norm):
     assert any("_bn_" in name for name in net.collect_params()) == batch_norm
     heads = [name for name in names if "_classes_" in name or "_boxes_" in name]
     assert len(heads) == 12 and sum("_classes_" in name for name in heads) == 6
+
+
+def test_an_untrained_network_expects_the_background_of_the_mined_loss():
+    net = SSD(3, width=1 / 16)
+    net.initialize()
+    probabilities = nd.softmax(net(nd.zeros((1, 3, 300, 300)))[1], axis=-1)[0, :, 0].asnumpy()
+    assert MINED_PRIOR == 3 / (3 + 1)  # three negatives for each positive
+    np.testing.assert_allclose(probabilities, MINED_PRIOR, atol=1e-6)
 
 
 def test_norm_scale_equals_the_operator():

@@ -13,6 +13,7 @@ Exit status 1 with --check if a notebook is out of step; nothing is changed then
 
 import argparse
 import ast
+import functools
 import os
 import re
 import sys
@@ -87,9 +88,16 @@ def _shorten_docstrings(lines, node):
     return lines[begin:end]
 
 
-def title_of(notebook):
+@functools.cache
+def read_lesson(path):
+    """Return a lesson to look things up in; what sync writes elsewhere in it does not matter."""
+    return nbformat.read(path, as_version=4)
+
+
+def title_of(path):
     """Return the first heading of a lesson."""
-    return re.search(r"^# +(.+)$", notebook.cells[0].source, re.MULTILINE).group(1).strip()
+    first = read_lesson(path).cells[0].source
+    return re.search(r"^# +(.+)$", first, re.MULTILINE).group(1).strip()
 
 
 def links(path):
@@ -101,8 +109,7 @@ def links(path):
     parts = []
     for word, neighbour in (("Previous", number - 1), ("Next", number + 1)):
         if 0 <= neighbour < len(paths):
-            title = title_of(nbformat.read(paths[neighbour], as_version=4))
-            parts.append(f"{word}: [{title}]({paths[neighbour].name})")
+            parts.append(f"{word}: [{title_of(paths[neighbour])}]({paths[neighbour].name})")
     if (path.parent / "solutions" / path.name).exists():
         parts.append(f"[Solutions](solutions/{path.name})")
     return " · ".join([*parts, "[All lessons](README.md)"])
@@ -158,7 +165,7 @@ def synced(path):
     """
     notebook, lesson = nbformat.read(path, as_version=4), None
     if path.parent.name == "solutions":
-        lesson = nbformat.read(path.parents[1] / path.name, as_version=4)
+        lesson = read_lesson(path.parents[1] / path.name)
     changed = []
     for number, cell in enumerate(notebook.cells, start=1):
         try:

@@ -14,18 +14,19 @@ SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961)
 RATIOS = (1, 2, 0.5)
 # Three halvings in the body and three more after it leave one pixel of a 64-pixel image.
 MINIMUM_IMAGE_SIZE = 64
-# Probability of background for every anchor before training.
+# Probability of background for every anchor before training, where all anchors count.
 BACKGROUND_PRIOR = 0.99
 
 
-def class_predictor(num_anchors, num_classes):
+def class_predictor(num_anchors, num_classes, prior=BACKGROUND_PRIOR):
     """Return the convolution that scores every anchor of every pixel.
 
     Channel `anchor * (num_classes + 1) + c` is the score of class c; class 0 is background. The
-    bias starts so that nearly every anchor is background, as it is: else the first steps of
-    training learn nothing but that (Lin et al., Focal Loss, section 4.1).
+    bias starts so that every anchor is background with probability `prior`, by default nearly
+    surely: else the first steps of training learn nothing but that (Lin et al., Focal Loss,
+    section 4.1).
     """
-    bias = [math.log(num_classes * BACKGROUND_PRIOR / (1 - BACKGROUND_PRIOR))] + [0] * num_classes
+    bias = [math.log(num_classes * prior / (1 - prior))] + [0] * num_classes
     return nn.Conv2D(
         num_anchors * (num_classes + 1),
         kernel_size=3,

@@ -16,6 +16,9 @@ VGG16_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # The features of conv4_3 have another scale than those of later layers. They are brought to this
 # norm, which training then changes (Liu et al., SSD, section 3.1, after their ParseNet).
 INITIAL_NORM = 20.0
+# Probability of background before training: three of the four anchors that the mined loss counts.
+# With ToySSD's .99, two epochs from random weights reached an AP50 of .58 instead of .83.
+MINED_PRIOR = 0.75
 TWO_RATIOS, FOUR_RATIOS = (1, 2, 1 / 2), (1, 2, 1 / 2, 3, 1 / 3)
 # Weights drawn so that activations keep their size through layers with ReLU (He et al., 2015).
 WEIGHTS = init.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2)
@@ -174,7 +177,9 @@ class SSD(nn.HybridBlock):
             for ratios in layout.ratios:
                 num_anchors = 1 + len(ratios)
                 with self.class_predictors.name_scope():
-                    self.class_predictors.add(class_predictor(num_anchors, num_classes))
+                    self.class_predictors.add(
+                        class_predictor(num_anchors, num_classes, MINED_PRIOR)
+                    )
                 with self.box_predictors.name_scope():
                     self.box_predictors.add(box_predictor(num_anchors))
 

@@ -17,6 +17,7 @@ from utils.anchor_plan import plan_anchors
 from utils.checkpoint import CheckpointError, save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.detection import Detector, detect_dataset, load_detector
+from utils.losses import MinedCrossEntropyLoss
 from utils.make_data import DATA_ROOT
 from utils.memory import ADVICE, MEASURED_WIDTH, MemoryShort, check_memory, is_out_of_memory
 from utils.metrics import evaluate_coco
@@ -150,6 +151,8 @@ def train_network(network, dataset, held_out, config, running):
 
     every = max(1, len(config.image_sizes) // NUM_SCORES)
     options = {"evaluate": score, "evaluate_every": every, "checkpoint": running}
+    if network["name"] in LAYOUTS:
+        options["cls_loss"] = MinedCrossEntropyLoss()  # as in the paper
     return net, train(net, dataset, config, **options)
 
 

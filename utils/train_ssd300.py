@@ -34,7 +34,7 @@ PAPER_BATCH_SIZE = 32
 # From random weights with batch normalisation: few epochs, Adam, one cycle. Batches of 8 learn more
 # from as many images than batches of 16.
 SHORT = TrainingConfig(batch_size=8, learning_rate=3e-3)
-SHORT_EPOCHS = 3
+SHORT_EPOCHS = 2
 # Liu et al., SSD, section 3 and the released settings: 120,000 steps, drops after 80,000 and
 # 100,000. A short warm-up is ours: without it the first steps from random heads may diverge.
 PAPER = TrainingConfig(
