@@ -157,12 +157,12 @@ def test_minutes_become_epochs():
         options = train.parse_arguments(["data", "--out", "run", *more])
         return len(train.make_config(options, num_images=200).image_sizes)
 
-    # 160 images of 100 x 100 pixels a second are 24.4 of 256 x 256: 7324 in five minutes.
-    assert epochs() == 37 and epochs("--minutes", "10") == 73
-    assert epochs("--image-size", "128") == 146 and epochs("--minutes", "0") == 1
+    # 100 images of 100 x 100 pixels a second are 15.3 of 256 x 256: 4578 in five minutes.
+    assert epochs() == 23 and epochs("--minutes", "10") == 46
+    assert epochs("--image-size", "128") == 92 and epochs("--minutes", "0") == 1
     assert epochs("--epochs", "3", "--minutes", "10") == 3
-    # 12.2 of 300 x 300 pixels by a network of a quarter of the width, 0.76 by the paper's.
-    assert epochs("--network", "ssd300") == 18
+    # 7.8 of 300 x 300 pixels by a network of a quarter of the width, 0.49 by the paper's.
+    assert epochs("--network", "ssd300") == 12
     assert epochs("--network", "ssd300", "--width", "1") == 1
 
 

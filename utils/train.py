@@ -31,9 +31,10 @@ from utils.training import TrainingConfig, train
 RUNS = DATA_ROOT.parent / "build" / "runs"
 IMAGE_SIZE = 256  # of ToySSD: small objects of real pictures are lost at the lessons' 128
 MINUTES = 5
-# Training images of 100 x 100 pixels a second on two processor cores, an SSD's of MEASURED_WIDTH.
-# The number of epochs follows from it. Measured anew, a run that goes on would get another number.
-SPEEDS = {"toy_ssd": 160, "ssd300": 110, "ssd512": 110}
+# Training images of 100 x 100 pixels a second on two processor cores, an SSD's of MEASURED_WIDTH;
+# ToySSD's were 70 on one machine and 140 on another. The number of epochs follows from it. Measured
+# anew at the start, it would not be the same twice, nor for a run that goes on.
+SPEEDS = {"toy_ssd": 100, "ssd300": 70, "ssd512": 70}
 NUM_SCORES = 8  # on held-out images while the network learns, the last one not counted
 
 
