@@ -5,6 +5,8 @@
 # SINGLE_SHOT_PROFILE=smoke|class|full says how long the lessons may take (class: minutes).
 
 python := .venv/bin/python
+# Two workers of one thread each are faster than one of two: most tests are not MXNet's.
+unit_tests := OMP_NUM_THREADS=1 $(python) -m pytest -n 2
 unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
@@ -23,12 +25,12 @@ run: data ## execute every lesson; pages and index.html under build/lessons/
 
 test: export SINGLE_SHOT_PROFILE = class
 test: data ## unit tests, then every lesson against its stored outputs
-	$(python) -m pytest tests
+	$(unit_tests) tests
 	$(python) -m pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg \
 		--nbval-kernel-name python3 --nbval-cell-timeout 600 --timeout 900 notebooks
 
 fuzz: setup ## spoiled files for the readers and archives, trainings killed, others at every run
-	$(python) -m pytest --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \
+	$(unit_tests) --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \
 		tests/downloads/test_archives.py tests/test_faults.py
 
 lab: setup ## open JupyterLab on the lessons
