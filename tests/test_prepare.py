@@ -9,7 +9,8 @@ from utils.records import decode_jpeg
 
 import numpy as np
 import pytest
-from label_files import FORMATS, NAMES, fractions, jpeg, write_source
+
+from tests.labels.label_files import FORMATS, NAMES, fractions, jpeg, write_source
 
 GOOD = [[(k % 3, 1, 2, 20, 30), (2, k, 0, 40, 30)] for k in range(9)] + [[]]
 BAD_LINE = "9.jpg,cat,5,5,5,9\n"

@@ -9,7 +9,8 @@ from utils.records import RecordError, decode_jpeg, write_records
 
 import numpy as np
 import pytest
-from label_files import jpeg
+
+from tests.labels.label_files import jpeg
 
 LABELS = [[[1, 0, 0, 0.5, 0.5, 1], [0, 0, 0, 1, 1, 0]], np.zeros((0, 6))]
 

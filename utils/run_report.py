@@ -107,7 +107,7 @@ def draw_worst(detections, dataset, count=6, columns=3):
     for ax, index in zip(axes, worst):
         draw_verdicts(ax, *judged[index], dataset.class_names)
     axes[0].figure.suptitle(
-        "Held-out images with most errors. Green: right, red: wrong, blue: missed"
+        "Held-out images with most errors. Green: right, orange: wrong, blue: missed"
     )
     return axes[0].figure
 
