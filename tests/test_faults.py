@@ -111,6 +111,7 @@ def test_a_run_killed_in_the_middle_of_a_write_goes_on(folder, whole, tmp_path):
     metadata = load_checkpoint(tmp_path / "detector.running").metadata
     assert len(metadata["history"]) == 1 and metadata["epoch_so_far"]["batches"] == 0
     assert_same(finish(folder, tmp_path), whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["detector.params"]
 
 
 def seconds_of_a_run(folder, out):
@@ -153,6 +154,7 @@ def test_ctrl_c_ends_a_run_that_goes_on(folder, whole, tmp_path):
     assert process.returncode == 130 and b"go on with the same command" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["detector.running"]
     assert_same(finish(folder, tmp_path), whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["detector.params"]
 
 
 @contextlib.contextmanager

@@ -37,6 +37,17 @@ def test_what_a_destructor_drops_is_raised_at_the_next_check():
             check()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_within_another_knows_the_same():
+    with no_interrupt_lost() as outer, no_interrupt_lost() as inner:
+        thing = Freed()
+        del thing
+        for check in (inner, outer):
+            with pytest.raises(KeyboardInterrupt):
+                check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_elsewhere_it_is_raised_at_once():
     with pytest.raises(KeyboardInterrupt), no_interrupt_lost():
         press_ctrl_c()

@@ -1,5 +1,6 @@
 """The training loop of every lesson: configuration, guard, progress, checkpoints."""
 
+import functools
 import math
 import time
 from dataclasses import dataclass, replace
@@ -151,17 +152,19 @@ class TrainingRun:
         started = time.perf_counter() - self.so_far.seconds
         resume_at = epoch * self.steps_per_epoch + self.so_far.batches
         batches = training_loader(self.dataset, self.batch_size, size, self.transform)
-        for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
-            if step < resume_at:  # learnt before the run was stopped, and drawn for what follows
-                continue
-            rate = self.config.learning_rate_at(step, num_steps)
-            batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
-            values = self.step(*batch, rate)
-            guard_finite(*values[:2], epoch)
-            self.so_far = self.so_far.add(values, time.perf_counter() - started)
-            report(len(images), *values[:2], self.images_per_second)
-            if save is not None and not self.num_pending:
-                save()
+        with no_interrupt_lost() as check_interrupt:
+            for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
+                if step < resume_at:  # learnt before the run was stopped; drawn for what follows
+                    continue
+                rate = self.config.learning_rate_at(step, num_steps)
+                batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
+                values = self.step(*batch, rate)
+                guard_finite(*values[:2], epoch)
+                self.so_far = self.so_far.add(values, time.perf_counter() - started)
+                report(len(images), *values[:2], self.images_per_second)
+                check_interrupt()
+                if save is not None and not self.num_pending:
+                    save()
         if self.num_pending:
             self.update(rate)
         nd.waitall()
@@ -213,12 +216,8 @@ def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1
     progress = tqdm(total=run.pixels(num_epochs), bar_format=BAR_FORMAT)
     with progress as bar, no_interrupt_lost() as check_interrupt:
         bar.update(run.pixels(len(run.history), run.so_far.batches))
-
-        def report(*values):
-            report_step(bar, epoch, config.image_sizes[epoch - 1], *values)
-            check_interrupt()
-
         for epoch in range(len(run.history) + 1, num_epochs + 1):
+            report = functools.partial(report_step, bar, epoch, config.image_sizes[epoch - 1])
             line = run.run_epoch(report, save)
             if evaluate is not None and (epoch % evaluate_every == 0 or epoch == num_epochs):
                 line |= evaluate()
