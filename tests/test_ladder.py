@@ -47,6 +47,6 @@ def test_one_batch_is_learnt_by_heart(samples):
 
 
 def test_a_short_run_finds_new_objects(samples):
-    detector, history = learn(repeat(samples, 300, 1), (64,) * 3)
+    detector, history = learn(samples, (64,) * 3)
     assert history[-1]["cls_loss"] < history[0]["cls_loss"]
-    assert evaluate_detector(detector, open_preset("single", "val")).ap50 > 0.3
+    assert evaluate_detector(detector, open_preset("single", "val")).ap50 > 0.5
