@@ -64,9 +64,10 @@ class QuickImport:
 
     hidden = ("sklearn", "scipy.stats")
 
-    def find_spec(self, name, path=None, target=None):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
         """Take part in an import as one of `sys.meta_path`; ImportError for what is hidden."""
-        if name in self.hidden and is_importing("mxnet"):
+        if name in cls.hidden and is_importing("mxnet"):
             raise ImportError(f"{name} is left out by utils.compat")
 
 
@@ -85,7 +86,8 @@ def prepare():
         )
     os.environ.setdefault("OMP_NUM_THREADS", str(core_count()))
     preload_cuda_libraries()
-    sys.meta_path.insert(0, QuickImport())
+    if QuickImport not in sys.meta_path:
+        sys.meta_path.insert(0, QuickImport)
     if importlib.util.find_spec("numpy") is not None:  # without NumPy the doctor has to run
         import numpy
 
