@@ -744,6 +744,33 @@ DEFECTS = [
         "= config.bias_rate, 1",
         ("tests/test_training.py", "-k", "spares_biases"),
     ),
+    Defect(
+        "SSD300's heads expect ToySSD's share of background",
+        "utils/ssd300.py",
+        "class_predictor(num_anchors, num_classes, MINED_PRIOR)",
+        "class_predictor(num_anchors, num_classes)",
+        ("tests/test_ssd300.py", "-k", "untrained"),
+    ),
+    Defect(
+        "utils.train gives SSD300 the loss of ToySSD",
+        "utils/train.py",
+        'if network["name"] in LAYOUTS:',
+        'if network["name"] in ():',
+        ("tests/test_train.py", "-k", "own_loss"),
+    ),
+    Defect(
+        "an interrupt that Python drops stays lost",
+        "utils/interrupts.py",
+        "self.came = True",
+        "self.came = False",
+    ),
+    Defect(
+        "MXNet imports scikit-learn and SciPy's statistics",
+        "utils/compat.py",
+        "if name in cls.hidden and",
+        "if name in () and",
+        ("tests/test_compat.py", "-k", "statistics"),
+    ),
     # --- Your own images --------------------------------------------------------------------------
     Defect(
         "VOC's first pixel is number 0",

@@ -2,6 +2,7 @@
 
 from utils.boxes import center_to_corner
 from utils.detection import per_class_detection
+from utils.losses import MinedCrossEntropyLoss
 from utils.ssd300 import MINED_PRIOR, RELEASED_300, SSD, SSD300, SSD512, NormScale
 
 import numpy as np
@@ -115,7 +116,8 @@ def test_an_untrained_network_expects_the_background_of_the_mined_loss():
     net = SSD(3, width=1 / 16)
     net.initialize()
     probabilities = nd.softmax(net(nd.zeros((1, 3, 300, 300)))[1], axis=-1)[0, :, 0].asnumpy()
-    assert MINED_PRIOR == 3 / (3 + 1)  # three negatives for each positive
+    ratio = MinedCrossEntropyLoss().negative_ratio
+    assert ratio / (ratio + 1) == MINED_PRIOR
     np.testing.assert_allclose(probabilities, MINED_PRIOR, atol=1e-6)
 
 

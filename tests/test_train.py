@@ -8,6 +8,7 @@ from utils import train
 from utils.checkpoint import load_checkpoint
 from utils.data import read_image
 from utils.detection import detect, load_detector
+from utils.losses import MinedCrossEntropyLoss
 from utils.run_report import REPORT
 from utils.training import TrainingRun
 
@@ -166,8 +167,17 @@ def test_minutes_become_epochs():
     assert epochs("--network", "ssd300", "--width", "1") == 1
 
 
-def test_an_ssd_trains_too(folder, tmp_path, no_report):
+def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkeypatch):
+    losses = []
+
+    def noted(run, *arguments, **parts):
+        set_up(run, *arguments, **parts)
+        losses.append(type(run.cls_loss))
+
+    set_up = TrainingRun.__init__
+    monkeypatch.setattr(TrainingRun, "__init__", noted)
     tiny = ["--network", "ssd300", "--width", "0.0625", "--epochs", "1", "--batch-size", "4"]
     assert train.main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 0
     detector = load_detector(tmp_path / "run" / "detector.params")
     assert detector.per_class and detector.image_size == 300
+    assert losses == [MinedCrossEntropyLoss]

@@ -170,16 +170,25 @@ def run(options, command):
     net, history = train_network(network, dataset, held_out, config, running)
     metadata = {"class_names": list(dataset.class_names), "image_size": image_size}
     metadata |= {"network": network}
-    path = options.out / "detector.params"
-    save_checkpoint(path, net, metadata)
-    # What is scored is the file, as everybody else will load it.
-    detections = detect_dataset(load_detector(path, best_context()), held_out)
     card = {"command": command, "data_sha256": read_manifest(options.folder)["sha256"]}
     card |= metadata | {"epochs": epochs} | asdict(config)
     del card["image_sizes"]  # the same for every epoch
-    print(write_report(options.out, detections, held_out, history, card))
+    path = finish_run(options.out, net, metadata, held_out, history, card)
     running.unlink()
     print(f"now: python -m utils.detect {path} IMAGE")
+
+
+def finish_run(out, net, metadata, held_out, history, card):
+    """Save the detector of a run, score it, write and print its report; return the detector's path.
+
+    out: the run's folder; metadata: see `checkpoint.save_checkpoint`; held_out, history and card:
+    see `run_report.write_report`. What is scored is the file, as everybody else will load it.
+    """
+    path = out / "detector.params"
+    save_checkpoint(path, net, metadata)
+    detections = detect_dataset(load_detector(path, best_context()), held_out)
+    print(write_report(out, detections, held_out, history, card))
+    return path
 
 
 def explain(error, out):

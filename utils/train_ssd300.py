@@ -11,18 +11,15 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from utils.checkpoint import save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.data import augment, ssd_augment
-from utils.detection import detect_dataset, load_detector
 from utils.labels.voc import VocDataset, find_classes
 from utils.losses import MinedCrossEntropyLoss
 from utils.make_data import DATA_ROOT
 from utils.memory import check_memory
 from utils.networks import LAYOUTS, build_network, describe_ssd
 from utils.records import RecordError
-from utils.run_report import write_report
-from utils.train import at_least, prepare_out, report_errors
+from utils.train import at_least, finish_run, prepare_out, report_errors
 from utils.training import TrainingConfig, train
 from utils.vgg_weights import load_imagenet_weights
 from utils.voc_export import export
@@ -129,12 +126,9 @@ def run(options, command):
     history = train(net, dataset, config, checkpoint=running, **parts)
     metadata = {"class_names": list(dataset.class_names), "image_size": layout.image_size}
     metadata |= {"network": description}
-    path = options.out / "detector.params"
-    save_checkpoint(path, net, metadata)
-    detections = detect_dataset(load_detector(path, best_context()), held_out)
     settings = asdict(config) | {"image_sizes": None, "epochs": options.epochs}
     card = {"command": command} | metadata | settings
-    print(write_report(options.out, detections, held_out, history, card))
+    finish_run(options.out, net, metadata, held_out, history, card)
     running.unlink()
 
 
