@@ -11,7 +11,7 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fuzz lab data train pretrained bench mutants
+.PHONY: help setup run test anywhere fuzz lab data train pretrained bench mutants
 .PHONY: check sync store matrix lock clean
 
 help: ## list the targets
@@ -24,10 +24,12 @@ run: data ## execute every lesson; pages and index.html under build/lessons/
 	$(python) tools/run_lessons.py
 
 test: export SINGLE_SHOT_PROFILE = class
-test: data ## unit tests, then every lesson against its stored outputs
-	$(unit_tests) tests
-	$(python) -m pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg \
-		--nbval-kernel-name python3 --nbval-cell-timeout 600 --timeout 900 notebooks
+test: data ## unit tests, then every lesson against its stored outputs (LESSONS=05: that one alone)
+	$(python) tools/run_tests.py $(if $(TURN),--turn) $(if $(LESSONS),--lessons $(LESSONS))
+
+anywhere: export SINGLE_SHOT_PROFILE ?= smoke
+anywhere: data ## the same as other processors, thread counts and seeds would have it; a table
+	$(python) tools/run_tests.py --anywhere $(if $(LESSONS),--lessons $(LESSONS))
 
 fuzz: setup ## spoiled files for the readers and archives, trainings killed, others at every run
 	$(unit_tests) --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \

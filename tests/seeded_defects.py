@@ -562,7 +562,7 @@ DEFECTS = [
     Defect(
         "every epoch draws the same random numbers",
         "utils/training.py",
-        "seed_everything(self.config.seed + epoch)",
+        "seed_everything(epoch_seed(self.config.seed, epoch))",
         "seed_everything(self.config.seed)",
         ("tests/test_training.py", "-k", "average_their"),
     ),
@@ -1033,8 +1033,8 @@ DEFECTS = [
     Defect(
         "09: boxes in pixels are y before x",
         "notebooks/09_inference.ipynb",
-        "seen * [1, 1, width, height, width, height]",
-        "seen * [1, 1, height, width, height, width]",
+        "detections_px / [1, 1, width, height, width, height]",
+        "detections_px / [1, 1, height, width, height, width]",
     ),
     Defect(
         "09: suppressed rows are taken for detections",

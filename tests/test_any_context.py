@@ -1,8 +1,7 @@
 """Nothing assumes the CPU: all runs on a device that is not the default one, and stays there.
 
-A second CPU device stands in for the GPU. Arrays of two CPU devices may meet in an operator, those
-of CPU and GPU may not ("require all inputs live on the same context", MXNet's imperative_utils.h),
-so that the guard below refuses the former as MXNet refuses the latter. Only copies may cross.
+The stand-in device and its guard are those of `stand_in_device`, which the lessons run on as well
+(`tools/run_tests.py`).
 """
 
 from utils.anchors import coverage, multibox_prior
@@ -19,24 +18,16 @@ import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, nd
+from mxnet._ctypes import ndarray as calls
+from stand_in_device import DEVICE, one_device
 
-DEVICE = mx.cpu(1)
 SIZE = 64
 
 
 @pytest.fixture(autouse=True)
 def one_device_an_operator(monkeypatch):
     """Refuse every operator and compiled graph that is given arrays of several devices."""
-    from mxnet._ctypes import ndarray as calls
-
-    pack = calls.c_handle_array  # every array given to MXNet passes here
-
-    def pack_one_device(arrays):
-        devices = {str(array.context) for array in arrays}
-        assert len(devices) <= 1, f"one operator, arrays on {sorted(devices)}"
-        return pack(arrays)
-
-    monkeypatch.setattr(calls, "c_handle_array", pack_one_device)
+    monkeypatch.setattr(calls, "c_handle_array", one_device(calls.c_handle_array))
 
 
 @pytest.fixture

@@ -65,6 +65,20 @@ def test_seeds_repeat_and_differ():
     assert all(a != b for a, b in zip(draw(), first, strict=True))
 
 
+def test_the_environment_may_choose_the_seed(monkeypatch):
+    monkeypatch.delenv("SINGLE_SHOT_SEED", raising=False)
+    assert context.chosen_seed() == 42
+    monkeypatch.setenv("SINGLE_SHOT_SEED", "7")
+    assert context.chosen_seed() == 7
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "seven", "2147483648"])
+def test_a_seed_that_is_none_names_the_variable(monkeypatch, text):
+    monkeypatch.setenv("SINGLE_SHOT_SEED", text)
+    with pytest.raises(ValueError, match="SINGLE_SHOT_SEED .* integer from 0"):
+        context.chosen_seed()
+
+
 @pytest.mark.parametrize(("name", "value"), [("smoke", 1), ("class", 2), ("full", 3)])
 def test_profile_picks_its_value(monkeypatch, name, value):
     monkeypatch.setenv("SINGLE_SHOT_PROFILE", name)

@@ -57,6 +57,20 @@ def test_the_configuration_chooses_the_schedule():
     assert drops.learning_rate_at(99, 100) == pytest.approx(4e-4)
 
 
+def test_no_epoch_of_a_seed_repeats_one_of_another_seed():
+    """`seed + epoch` had epoch 2 of seed 0 shuffle as epoch 1 of seed 1."""
+    orders = set()
+    for seed in range(3):
+        run = training.TrainingRun(start(), rectangles(16), replace(CONFIG, seed=seed))
+        drawn = []
+        run.step = lambda images, *others, drawn=drawn: drawn.append(images.asnumpy()) or (0,) * 4
+        for _ in range(3):
+            run.history.append(run.run_epoch(lambda *step: None))
+            orders.add(np.concatenate(drawn).tobytes())
+            drawn.clear()
+    assert len(orders) == 9
+
+
 def test_history_has_a_line_for_each_epoch():
     history = training.train(start(), rectangles(10), CONFIG, evaluate=lambda: {"ap50": 0.5})
     assert [line["epoch"] for line in history] == [1, 2, 3]

@@ -15,6 +15,7 @@ from utils.resuming import Autosave, EpochSoFar, resume_run, save_run
 from utils.schedules import one_cycle, step_drops
 from utils.targets import multibox_target
 
+import numpy as np
 from mxnet import autograd, gluon, nd
 from tqdm import tqdm
 
@@ -67,6 +68,11 @@ def guard_finite(cls_loss, box_loss, epoch):
             "causes: learning_rate too high (try a tenth), warmup too short, clip_norm too large, "
             "or wrong labels (records.check_labels tells)"
         )
+
+
+def epoch_seed(seed, epoch):
+    """Return the seed of an epoch's random numbers, which other seeds have in none of theirs."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
 class TrainingRun:
@@ -148,7 +154,7 @@ class TrainingRun:
         """
         epoch, size = len(self.history), self.config.image_sizes[len(self.history)]
         num_steps = self.steps_per_epoch * len(self.config.image_sizes)
-        seed_everything(self.config.seed + epoch)  # so that a resumed run draws the same numbers
+        seed_everything(epoch_seed(self.config.seed, epoch))  # so that a resumed run draws the same
         started = time.perf_counter() - self.so_far.seconds
         resume_at = epoch * self.steps_per_epoch + self.so_far.batches
         batches = training_loader(self.dataset, self.batch_size, size, self.transform)

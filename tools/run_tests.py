@@ -1,0 +1,181 @@
+"""Run the unit tests, then every lesson against its stored outputs; `make test`, `make anywhere`.
+
+    python tools/run_tests.py [--lessons NUMBER ...] [--condition NAME | --turn | --anywhere]
+
+A condition makes this machine compute as another one would: with other instructions, another
+number of threads, other random numbers, on another device. `--anywhere` goes through all that this
+processor can imitate and ends with a table. Logs and results go to build/tests/.
+Exit status 1 if anything fails.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.compat import core_count
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "tests"
+NBVAL = ["--nbval-sanitize-with", "tests/nbval_sanitize.cfg", "--nbval-kernel-name", "python3"]
+NBVAL += ["--nbval-cell-timeout", "600", "--timeout", "900"]
+# Those that train come first, so that no worker is left alone with one at the end.
+LONGEST_FIRST = ("12_", "08_", "13_")
+START_UP = """import sys
+sys.path.insert(0, {tests!r})
+from stand_in_device import take_over
+take_over()
+"""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What makes this machine compute as another one would.
+
+    environment: variables to set; needs: the processor's flag without which it makes no sense;
+    same_outputs: whether the lessons' stored outputs still hold, or only their assertions;
+    start_up: Python that every kernel runs before a lesson.
+    """
+
+    environment: dict = field(default_factory=dict)
+    needs: str = ""
+    same_outputs: bool = True
+    start_up: str = ""
+
+
+CONDITIONS = {
+    "native": Condition(),
+    "sse41": Condition({"DNNL_MAX_CPU_ISA": "SSE41"}),
+    "avx2": Condition({"DNNL_MAX_CPU_ISA": "AVX2"}, "avx2"),
+    "avx512": Condition({"DNNL_MAX_CPU_ISA": "AVX512_CORE"}, "avx512f"),
+    "threads-1": Condition({"OMP_NUM_THREADS": "1"}),
+    "threads-2": Condition({"OMP_NUM_THREADS": "2"}),
+    "threads-4": Condition({"OMP_NUM_THREADS": "4"}),
+    "haswell": Condition({"OPENBLAS_CORETYPE": "Haswell"}, "avx2"),
+    "skylakex": Condition({"OPENBLAS_CORETYPE": "SkylakeX"}, "avx512f"),
+    "seed-1": Condition({"SINGLE_SHOT_SEED": "1"}, same_outputs=False),
+    "seed-2": Condition({"SINGLE_SHOT_SEED": "2"}, same_outputs=False),
+    "seed-3": Condition({"SINGLE_SHOT_SEED": "3"}, same_outputs=False),
+    "device": Condition(same_outputs=False, start_up=START_UP.format(tests=str(ROOT / "tests"))),
+}
+
+
+@dataclass
+class Outcome:
+    """How the unit tests or the lessons ended under a condition."""
+
+    passed: int
+    failures: list
+    seconds: float
+
+    def __str__(self):
+        return f"{self.passed} passed, {len(self.failures)} failed, {self.seconds:.0f} s"
+
+
+def possible_conditions():
+    """Return the names of the conditions that this processor can imitate."""
+    flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    flags = flags.group(1).split() if flags else []
+    return [name for name, each in CONDITIONS.items() if not each.needs or each.needs in flags]
+
+
+def condition_of_the_day():
+    """Return the condition whose turn it is: another one after every commit."""
+    command = ["git", "rev-list", "--count", "HEAD"]
+    count = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    names = possible_conditions()
+    return names[int(count or 0) % len(names)]
+
+
+def lesson_paths(numbers=()):
+    """Return the notebooks of the lessons with these numbers and of their solutions, else all.
+
+    Raises SystemExit where a number is no lesson's.
+    """
+    paths = sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb"))
+    unknown = [number for number in numbers if not any(p.name.startswith(number) for p in paths)]
+    if unknown:
+        raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; they are numbered 00 to 13")
+    paths = [path for path in paths if path.name.startswith(tuple(numbers or ("",)))]
+    return sorted(paths, key=lambda path: (not path.name.startswith(LONGEST_FIRST), path))
+
+
+def run_pytest(name, arguments, environment, log=None):
+    """Run pytest, a worker a core and a thread each; return the Outcome.
+
+    name: of the file of results; log: a file for the output, which else goes to the terminal.
+    """
+    results, started = BUILD / f"{name}.xml", time.monotonic()
+    results.unlink(missing_ok=True)
+    workers = ["-n", str(min(4, core_count())), "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", *workers, f"--junitxml={results}", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
+    )
+    seconds = time.monotonic() - started
+    if not results.exists():
+        return Outcome(0, [f"pytest did not end by itself; see {BUILD}"], seconds)
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    failed = [
+        case for case in cases if case.find("failure") is not None or case.find("error") is not None
+    ]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    names = [f"{case.get('classname')}::{case.get('name')}" for case in failed]
+    names = names or ([] if cases else ["no test was found"])
+    return Outcome(len(cases) - len(failed) - skipped, names, seconds)
+
+
+def run_condition(name, lessons, quiet=False):
+    """Run what is asked for under a condition; return the Outcomes by `tests` and `lessons`.
+
+    lessons: numbers; if there are any, the unit tests are left out.
+    """
+    condition, outcomes = CONDITIONS[name], {}
+    environment = dict(condition.environment)
+    if condition.start_up:
+        start_up = BUILD / name / "profile_default" / "startup" / "00_stand_in.py"
+        start_up.parent.mkdir(parents=True, exist_ok=True)
+        start_up.write_text(condition.start_up)
+        environment["IPYTHONDIR"] = str(BUILD / name)
+    compare = ["--nbval" if condition.same_outputs else "--nbval-lax", "--dist", "loadfile", *NBVAL]
+    parts = {} if lessons else {"tests": ["tests"]}
+    parts["lessons"] = [*compare, *map(str, lesson_paths(lessons))]
+    for part, arguments in parts.items():
+        if not quiet:
+            outcomes[part] = run_pytest(f"{name}-{part}", arguments, environment)
+            continue
+        with open(BUILD / f"{name}-{part}.log", "w") as log:
+            outcomes[part] = run_pytest(f"{name}-{part}", arguments, environment, log)
+        print(f"{name:<10} {part:<8} {outcomes[part]}", flush=True)
+        print("".join(f"    {failure}\n" for failure in outcomes[part].failures), end="")
+    return outcomes
+
+
+def main(arguments=None):
+    """Run the tests; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lessons", nargs="+", default=[], metavar="NUMBER", help="these alone")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--condition", choices=CONDITIONS, default="native")
+    which.add_argument("--turn", action="store_true", help="one condition, another every commit")
+    which.add_argument("--anywhere", action="store_true", help="every condition")
+    options = parser.parse_args(arguments)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if options.anywhere:
+        names = possible_conditions()
+        outcomes = [run_condition(name, options.lessons, quiet=True) for name in names]
+    else:
+        name = condition_of_the_day() if options.turn else options.condition
+        print(f"condition: {name} {CONDITIONS[name].environment or ''}", flush=True)
+        outcomes = [run_condition(name, options.lessons)]
+    return int(any(part.failures for parts in outcomes for part in parts.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
