@@ -28,8 +28,8 @@ EMBEDDED = DATA_ROOT / "voc_multi"
 OUT = DATA_ROOT.parent / "build" / "ssd300"
 # The rate of the paper is for batches of 32 images.
 PAPER_BATCH_SIZE = 32
-# From random weights with batch normalisation: few epochs, Adam, one cycle. Small batches learn more
-# from as many images: one epoch of `multi` in batches of 8, 4 and 2 gave AP50 .46, .68 and .71.
+# From random weights with batch normalisation: few epochs, Adam, one cycle. Small batches learn
+# more from as many images: an epoch of `multi` in batches of 8, 4 and 2 gave AP50 .46, .68 and .71.
 SHORT = TrainingConfig(batch_size=4, learning_rate=1.5e-3)
 SHORT_EPOCHS = 2
 # Liu et al., SSD, section 3 and the released settings: 120,000 steps, drops after 80,000 and
