@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from tests.toy_data import rectangles
 
@@ -213,28 +212,3 @@ def test_normalising_is_that_of_imagenet():
         std=(0.229, 0.224, 0.225),
     )
     np.testing.assert_allclose(data.normalize(images).asnumpy(), expected.asnumpy(), atol=1e-4)
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "RGB"])
-def test_read_image_gives_rgb_of_every_kind_of_file(tmp_path, mode):
-    Image.new("RGB", (6, 4), (200, 30, 60)).convert(mode).save(tmp_path / "a.png")
-    image = data.read_image(tmp_path / "a.png")
-    assert image.shape == (4, 6, 3) and image.dtype == np.uint8
-    if mode != "L":
-        assert np.abs(image[0, 0].astype(int) - (200, 30, 60)).max() < 30  # a palette is coarse
-
-
-def test_read_image_turns_as_the_camera_says(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
-    assert data.read_image(tmp_path / "a.jpg").shape == (60, 40, 3)
-
-
-@pytest.mark.parametrize("content", [b"", b"no image"])
-def test_read_image_names_a_file_that_is_none(tmp_path, content):
-    (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(RecordError, match="a.jpg: no image that OpenCV knows"):
-        data.read_image(tmp_path / "a.jpg")
-    with pytest.raises(RecordError, match="b.jpg: cannot be read"):
-        data.read_image(tmp_path / "b.jpg")

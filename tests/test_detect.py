@@ -63,7 +63,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(tmp_path, capsys):
     (folder / "bad.png").write_bytes(b"no image")
     cv2.imwrite(str(folder / "good.png"), np.zeros((80, 60), dtype=np.uint8))
     assert run(folder, tmp_path / "out") == 1
-    assert "bad.png: no image that OpenCV knows" in capsys.readouterr().err
+    assert "bad.png: no whole image" in capsys.readouterr().err
     assert (tmp_path / "out/good.png.png").exists()
 
 
@@ -78,5 +78,5 @@ def test_what_cannot_run_is_said(tmp_path, monkeypatch, capsys, checkpoint, sour
 
 
 def test_an_absent_image_is_named(tmp_path):
-    with pytest.raises(RecordError, match="none.jpg: cannot be read"):
-        detect.read_image(tmp_path / "none.jpg")
+    with pytest.raises(RecordError, match="none.jpg: no such file"):
+        detect.read_picture(tmp_path / "none.jpg")

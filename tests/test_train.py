@@ -6,8 +6,8 @@ import shlex
 
 from utils import train
 from utils.checkpoint import load_checkpoint
-from utils.data import read_image
 from utils.detection import detect, load_detector
+from utils.labels.pictures import read_picture
 from utils.losses import MinedCrossEntropyLoss
 from utils.run_report import REPORT
 from utils.training import TrainingRun
@@ -76,7 +76,7 @@ def test_the_detector_keeps_the_anchors_that_were_chosen(finished):
     card = json.loads((finished / "card.json").read_text())
     assert detector.net.description == card["network"]
     assert [list(sizes) for sizes in detector.net.sizes] == card["network"]["sizes"]
-    assert detect(read_image(finished / "curves.png"), detector).shape[1] == 6
+    assert detect(read_picture(finished / "curves.png"), detector).shape[1] == 6
 
 
 def test_a_finished_run_is_not_overwritten_unless_asked(folder, finished, capsys):

@@ -7,10 +7,9 @@ and return one. They draw from the global random states, which `context.seed_eve
 
 import functools
 import json
-from pathlib import Path
 
 from utils.make_data import ensure
-from utils.records import RecordError, read_records
+from utils.records import read_records
 
 import cv2
 import numpy as np
@@ -59,24 +58,6 @@ def open_preset(preset, split):
     folder = ensure(preset)
     manifest = json.loads((folder / "manifest.json").read_text())
     return open_records(folder / f"{split}.rec", manifest["class_names"])
-
-
-def read_image(path):
-    """Return the image in a file as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
-
-    Grey images and palettes become RGB; transparency is left out.
-    Raises `records.RecordError` for a file that is absent or no image.
-    """
-    try:
-        content = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)
-    except OSError as error:
-        raise RecordError(
-            f"{path}: cannot be read ({error.strerror}); is the path right?"
-        ) from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    if image is None:
-        raise RecordError(f"{path}: no image that OpenCV knows; save it as JPEG or PNG")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def to_pixels(labels, width, height):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from utils.checkpoint import CheckpointError, replace_atomically
 from utils.context import best_context
-from utils.data import read_image
 from utils.detection import DISPLAY_THRESHOLD, detect, load_detector
+from utils.labels.pictures import SUFFIXES, read_picture
 from utils.make_data import DATA_ROOT
 from utils.plotting import show_detections, to_png
 from utils.records import RecordError
@@ -21,7 +21,7 @@ from utils.video import VideoError, annotate_frame, read_frames, write_frames
 from tqdm import tqdm
 
 OUT = DATA_ROOT.parent / "build" / "detected"
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGES = set(SUFFIXES)
 FILMS = {".avi", ".mp4", ".mov", ".mkv", ".webm"}
 FIELDS = ("file", "frame", "class", "score", "xmin", "ymin", "xmax", "ymax")
 FRAMES_PER_SECOND = 25  # of the annotated film
@@ -57,7 +57,7 @@ def sources_of(path):
 
 def detect_image(path, detector, threshold, out):
     """Write an image with its boxes to out; return its rows."""
-    image = read_image(path)
+    image = read_picture(path)
     detections_px = detect(image, detector, threshold)
     ax = show_detections(image, detections_px, detector.class_names, threshold)
     picture = to_png(ax.figure)

@@ -31,7 +31,7 @@ def test_bad_images_are_named_and_left_out(source):
     found = check_images(read("voc", source))
     assert kinds(found) == ["image missing", "image unreadable", "size mismatch"]
     assert not found.items and all("images/" in str(finding) for finding in found.findings)
-    assert "1.jpg: truncated or broken image" in str(found.findings[1])
+    assert "1.jpg: no whole image" in str(found.findings[1])
 
 
 def test_an_image_whose_objects_are_all_bad_is_left_out(source):

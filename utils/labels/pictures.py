@@ -1,7 +1,8 @@
 """Image files as annotations need them: read whole, never half, and their size as displayed.
 
 A picture is displayed turned as its EXIF orientation says (CIPA DC-008, Exif 2.3, tag 274), and
-annotations are drawn on what is displayed; OpenCV turns it on reading.
+annotations are drawn on what is displayed. Pillow reads every format here: it turns all of them,
+which OpenCV does not, and refuses what is cut off, which OpenCV fills up with grey.
 """
 
 import io
@@ -11,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.records import JPEG_END, JPEG_START, RecordError, decode_jpeg, encode_jpeg
+from utils.records import JPEG_END, JPEG_START, RecordError, encode_jpeg
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
@@ -52,40 +53,61 @@ def displayed_size(source):
 
 
 def _header(source):
-    """Return ((width, height), EXIF orientation, mode) of an image; raise RecordError."""
-    try:
-        content = source if isinstance(source, Path) else io.BytesIO(source.read_bytes())
-        with _strict_pillow(), Image.open(content, formats=FORMATS) as image:
-            size, mode = image.size, image.mode
-            orientation = image.getexif().get(ORIENTATION, UPRIGHT)
-    except FileNotFoundError:
-        raise RecordError(f"{source}: no such file; is the path right?") from None
-    except BROKEN as error:
-        raise RecordError(
-            f"{source}: no image that can be read ({_reason(error)}); save it as JPEG or PNG"
-        ) from None
-    if size[0] * size[1] > MAX_PIXELS:
-        raise RecordError(
-            f"{source}: {size[0]} x {size[1]} pixels, more than {MAX_PIXELS:,}; shrink the image"
-        )
-    return size[::-1] if orientation in ON_ITS_SIDE else size, orientation, mode
+    """Return ((width, height) as displayed, EXIF orientation, mode) of an image from its header.
+
+    Raises RecordError where it is absent, no image or too large.
+    """
+    with _opened(source) as image:
+        orientation = image.getexif().get(ORIENTATION, UPRIGHT)
+        turned = (
+            orientation in ON_ITS_SIDE and image.format != "TIFF"
+        )  # Pillow tells it as displayed
+        return image.size[::-1] if turned else image.size, orientation, image.mode
 
 
 def read_picture(source):
     """Return an image as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    source: Path or RecordedImage. Grey images and palettes become RGB; transparency is left out.
+    source: Path or RecordedImage. Grey images and palettes become RGB; transparency is left out; of
+    16 bits the upper eight count.
     Raises RecordError where the file is absent, no image, too large or truncated.
     """
-    _header(source)
-    content = _read_bytes(source)
-    if _ends_as_jpeg(content):
-        return decode_jpeg(content, str(source))
-    _check_whole(content, source)
-    image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise RecordError(f"{source}: OpenCV cannot decode the image; save it as JPEG or PNG")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    with _opened(source) as image:
+        image.load()
+        if image.format != "TIFF":  # which Pillow turns when it loads it
+            ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
+            image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+        elif image.mode == "F":
+            raise RecordError(
+                f"{source}: pixels are floating-point numbers; save it as JPEG or PNG"
+            )
+        return np.array(image.convert("RGB"))
+
+
+@contextmanager
+def _opened(source):
+    """Yield an image as Pillow opens it; raise RecordError for whatever is wrong with it."""
+    try:
+        if isinstance(source, Path) and source.stat().st_size > MAX_FILE_BYTES:
+            raise RecordError(f"{source}: more than {MAX_FILE_BYTES:,} bytes; shrink the image")
+        file = source if isinstance(source, Path) else io.BytesIO(source.read_bytes())
+        with _strict_pillow(), Image.open(file, formats=FORMATS) as image:
+            if image.size[0] * image.size[1] > MAX_PIXELS:
+                raise RecordError(
+                    f"{source}: {image.size[0]} x {image.size[1]} pixels, more than "
+                    f"{MAX_PIXELS:,}; shrink the image"
+                )
+            yield image
+    except RecordError:
+        raise
+    except FileNotFoundError:
+        raise RecordError(f"{source}: no such file; is the path right?") from None
+    except BROKEN as error:
+        raise RecordError(
+            f"{source}: no whole image that can be read ({_reason(error)}); copy it again, or save "
+            "it as JPEG or PNG"
+        ) from None
 
 
 def limited_size(size_px, max_side):
@@ -102,7 +124,7 @@ def to_jpeg(source, image, max_side):
     stays byte by byte as it is; max_side 0 is no limit.
     """
     _, orientation, mode = _header(source)
-    content = _read_bytes(source)
+    content = source.read_bytes()
     size_px = image.shape[1::-1]
     smaller = limited_size(size_px, max_side)
     if smaller != size_px:
@@ -110,16 +132,6 @@ def to_jpeg(source, image, max_side):
     if orientation == UPRIGHT and mode in ("RGB", "L") and _ends_as_jpeg(content):
         return content
     return encode_jpeg(image)
-
-
-def _read_bytes(source):
-    """Return the content of an image file that is not absurdly large."""
-    try:
-        if isinstance(source, Path) and source.stat().st_size > MAX_FILE_BYTES:
-            raise RecordError(f"{source}: more than {MAX_FILE_BYTES:,} bytes; shrink the image")
-        return source.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{source}: cannot be read ({error.strerror})") from None
 
 
 def _ends_as_jpeg(content):
@@ -140,17 +152,6 @@ def _strict_pillow():
             yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-def _check_whole(content, source):
-    """Raise RecordError for a truncated image, which OpenCV would fill up with grey."""
-    try:
-        with _strict_pillow(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            image.load()
-    except BROKEN as error:
-        raise RecordError(
-            f"{source}: truncated or broken image ({_reason(error)}); copy or save it again"
-        ) from None
 
 
 def _reason(error):
