@@ -811,8 +811,8 @@ DEFECTS = [
     Defect(
         "a picture on its side keeps the size of its file",
         "utils/labels/pictures.py",
-        "size[::-1] if orientation in ON_ITS_SIDE else size",
-        "size",
+        'turned = orientation in ON_ITS_SIDE and image.format != "TIFF"',
+        "turned = False",
     ),
     Defect(
         "held-out images are learnt as well",

@@ -2,26 +2,50 @@
 
 import csv
 import json
+import os
+import shutil
 
 from utils import detect
-from utils.make_data import DATA_ROOT
-from utils.records import RecordError
-from utils.video import mascot_clip, read_frames, write_frames
+from utils.labels.pictures import read_picture
+from utils.make_data import DATA_ROOT, sha256
+from utils.video import film_facts, mascot_clip, read_frames, write_frames
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 MULTI = str(DATA_ROOT / "pretrained" / "toy_ssd_multi.params")
+
+
+GOOD = DATA_ROOT / "samples" / "single_three.jpg"
 
 
 def run(source, out, *more):
     return detect.main([MULTI, str(source), "--out", str(out), *more])
 
 
+def table_of(out):
+    return json.loads((out / "detections.json").read_text())
+
+
+def folder_with(tmp_path, **pictures):
+    """Return a folder with a good picture before and behind others, (width, height) by name."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.jpg", "z.jpg"):
+        shutil.copy(GOOD, folder / name)
+    for name, size in pictures.items():
+        Image.new("RGB", size, (200, 30, 30)).save(folder / f"{name}.png")
+    return folder
+
+
 def test_a_folder_gives_pictures_and_tables(tmp_path, capsys):
     assert run(DATA_ROOT / "samples", tmp_path / "out") == 0
-    rows = json.loads((tmp_path / "out/detections.json").read_text())
+    content = table_of(tmp_path / "out")
+    rows = content["detections"]
+    assert content["checkpoint_sha256"] == sha256(MULTI) and content["threshold"] == 0.5
+    assert content["class_names"] == ["frill", "sprig", "zest"] and content["image_size"] == 128
     assert {row["class"] for row in rows} == {"frill", "sprig", "zest"}
     assert all(row["score"] >= 0.5 and row["frame"] is None for row in rows)
     assert all(0 <= row["xmin"] < row["xmax"] and row["ymax"] > 1 for row in rows)  # pixels
@@ -32,15 +56,16 @@ def test_a_folder_gives_pictures_and_tables(tmp_path, capsys):
     samples = sorted(path.name for path in (DATA_ROOT / "samples").glob("*.jpg"))
     assert pictures == [f"{name}.png" for name in samples]
     assert f"{len(rows)} detections in {len(samples)} files" in capsys.readouterr().out
+    assert [file["file"] for file in content["files"]] == samples
+    assert sum(file["found"] for file in content["files"]) == len(rows)
+    assert 0 in [file["found"] for file in content["files"]]  # what shows nothing is there too
 
 
 def test_the_threshold_counts(tmp_path):
     source = DATA_ROOT / "samples" / "multi_four.jpg"
     run(source, tmp_path / "few", "--threshold", "0.8")
     run(source, tmp_path / "many", "--threshold", "0.05")
-    few, many = (
-        json.loads((tmp_path / name / "detections.json").read_text()) for name in ("few", "many")
-    )
+    few, many = (table_of(tmp_path / name)["detections"] for name in ("few", "many"))
     assert len(few) < len(many) and min(row["score"] for row in few) >= 0.8
 
 
@@ -48,7 +73,7 @@ def test_a_film_becomes_a_film(tmp_path):
     write_frames(tmp_path / "clip.avi", mascot_clip(4), 12)
     assert run(tmp_path / "clip.avi", tmp_path / "out") == 0
     assert sum(1 for _ in read_frames(tmp_path / "out/clip.avi.avi")) == 4
-    rows = json.loads((tmp_path / "out/detections.json").read_text())
+    rows = table_of(tmp_path / "out")["detections"]
     assert {row["frame"] for row in rows} == {0, 1, 2, 3}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "clip.avi.avi",
@@ -77,6 +102,101 @@ def test_what_cannot_run_is_said(tmp_path, monkeypatch, capsys, checkpoint, sour
     assert message in capsys.readouterr().err
 
 
-def test_an_absent_image_is_named(tmp_path):
-    with pytest.raises(RecordError, match="none.jpg: no such file"):
-        detect.read_picture(tmp_path / "none.jpg")
+@pytest.mark.parametrize(
+    "size", [(3000, 5), (1, 1), (2, 2), (1, 3000)], ids=["thin", "one", "two", "tall"]
+)
+def test_a_picture_of_any_size_costs_no_other_its_result(tmp_path, size):
+    assert run(folder_with(tmp_path, b=size), tmp_path / "out", "--threshold", "0.01") == 0
+    with Image.open(tmp_path / "out/b.png.png") as picture:
+        assert max(picture.size) <= 1500 and min(picture.size) >= 30
+    files = table_of(tmp_path / "out")["files"]
+    assert [file["file"] for file in files] == ["a.jpg", "b.png", "z.jpg"]
+    assert files[0]["found"] == files[2]["found"] > 0 and files[1]["size_px"] == list(size)
+
+
+def test_an_absurd_size_costs_no_other_its_result(tmp_path, capsys):
+    folder = folder_with(tmp_path)
+    content = bytearray(GOOD.read_bytes())
+    start = content.index(b"\xff\xc0") + 5  # height and width of a baseline JPEG
+    content[start : start + 4] = (65500).to_bytes(2, "big") * 2
+    (folder / "b.jpg").write_bytes(content)
+    assert run(folder, tmp_path / "out") == 1
+    files = table_of(tmp_path / "out")["files"]
+    assert [("error" in file, file["file"]) for file in files] == [
+        *((False, "a.jpg"), (True, "b.jpg"), (False, "z.jpg"))
+    ]
+    assert "b.jpg" in files[1]["error"] and files[1]["error"] in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_utf8_gets_into_both_tables(tmp_path):
+    folder = folder_with(tmp_path)
+    shutil.copy(GOOD, os.fsencode(folder) + b"/caf\xe9.jpg")
+    assert run(folder, tmp_path / "out") == 0
+    assert "caf\udce9.jpg" in [file["file"] for file in table_of(tmp_path / "out")["files"]]
+    assert "caf\\udce9.jpg" in (tmp_path / "out/detections.csv").read_text()
+
+
+def test_folders_within_folders_keep_their_names_apart(tmp_path):
+    folder = folder_with(tmp_path)
+    (folder / "more").mkdir()
+    shutil.copy(GOOD, folder / "more" / "a.jpg")
+    for _ in range(2):  # the second time results are in the way
+        assert run(folder, folder / "out") == 0
+    names = [file["file"] for file in table_of(folder / "out")["files"]]
+    assert names == ["a.jpg", "more/a.jpg", "z.jpg"]
+    assert (folder / "out/more/a.jpg.png").exists() and (folder / "out/a.jpg.png").exists()
+
+
+@pytest.mark.parametrize("rate", [7.5, 60])
+def test_a_film_keeps_its_rate(tmp_path, rate):
+    write_frames(tmp_path / "clip.avi", mascot_clip(3), rate)
+    assert run(tmp_path / "clip.avi", tmp_path / "out") == 0
+    assert film_facts(tmp_path / "out/clip.avi.avi") == ((256, 192), rate, 3)
+
+
+def test_a_film_that_is_cut_off_is_told_and_its_beginning_kept(tmp_path, capsys):
+    write_frames(tmp_path / "clip.avi", mascot_clip(12), 12)
+    content = (tmp_path / "clip.avi").read_bytes()
+    (tmp_path / "clip.avi").write_bytes(content[: len(content) // 2])
+    assert run(tmp_path / "clip.avi", tmp_path / "out") == 1
+    message = capsys.readouterr().err
+    assert "clip.avi: ends after" in message and "of 12 frames" in message
+    kept = film_facts(tmp_path / "out/clip.avi.avi").num_frames
+    assert 0 < kept < 12
+    files = table_of(tmp_path / "out")["files"]
+    assert files[0]["frames"] == kept and "ends after" in files[1]["error"]
+
+
+def test_a_film_without_frames_is_named_as_its_user_names_it(tmp_path, capsys):
+    video = cv2.VideoWriter(
+        str(tmp_path / "empty.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)
+    )
+    video.release()
+    assert run(tmp_path / "empty.avi", tmp_path / "out") == 1
+    message = capsys.readouterr().err
+    assert "empty.avi: no" in message and ".part" not in message
+
+
+def test_what_was_found_before_ctrl_c_is_kept(tmp_path, capsys, monkeypatch):
+    def stopped_at_z(path):
+        if path.name == "z.jpg":
+            raise KeyboardInterrupt
+        return read_picture(path)
+
+    monkeypatch.setattr(detect, "read_picture", stopped_at_z)
+    assert run(folder_with(tmp_path), tmp_path / "out") == 130
+    assert [file["file"] for file in table_of(tmp_path / "out")["files"]] == ["a.jpg"]
+    assert "stopped; what was found so far is in" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run(GOOD, tmp_path / "file") == 2
+    assert f"{tmp_path}/file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threshold", ["7", "-0.1", "nan", "inf", "half"])
+def test_a_threshold_that_is_no_share_is_refused(tmp_path, capsys, threshold):
+    with pytest.raises(SystemExit) as stop:
+        run(GOOD, tmp_path / "out", f"--threshold={threshold}")
+    assert stop.value.code == 2 and "--threshold" in capsys.readouterr().err

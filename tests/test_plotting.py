@@ -161,9 +161,11 @@ def test_an_image_without_detections_is_shown():
     assert len(ax.patches) == 0
 
 
-def test_fractions_in_place_of_pixels_are_an_error():
-    with pytest.raises(ValueError, match="boxes reach only 0.9, .* multiply fractions"):
-        show_detections(BLACK, [[0, 0.98, 0.1, 0.1, 0.9, 0.9]], CLASS_NAMES)
+def test_boxes_of_a_picture_of_two_pixels_are_pixels():
+    rows = [[0, 0.9, 0.0, 0.5, 1.0, 2.0]]
+    ax = show_detections(np.zeros((2, 2, 3), np.uint8), rows, ("cat",))
+    (frame,) = ax.patches
+    assert frame.get_bbox().extents.tolist() == [0, 0.5, 1, 2]
 
 
 def test_image_grid_has_a_picture_for_each_image():

@@ -88,7 +88,8 @@ def show_image(image, ax=None, title=None):
         raise ValueError(f"image must be (H, W, 3) uint8 RGB; it is {image.shape} {image.dtype}")
     height, width = image.shape[:2]
     if ax is None:
-        ax = Figure(figsize=(5, 5 * height / width), layout="constrained").subplots()
+        inches = min(5, 10 * width / height) * np.array([1, height / width])
+        ax = Figure(figsize=inches.clip(1, None), layout="constrained").subplots()
     ax.imshow(image, extent=(0, width, height, 0))
     ax.set_axis_off()
     if title:
@@ -153,11 +154,6 @@ def show_detections(image, detections_px, class_names, threshold=DISPLAY_THRESHO
     ax = show_image(image, ax)
     rows = as_numpy(detections_px).reshape(-1, 6)
     rows = rows[(rows[:, 0] >= 0) & (rows[:, 1] >= threshold)]
-    if rows.size and rows[:, 2:].max() <= 2:
-        raise ValueError(
-            f"boxes reach only {rows[:, 2:].max():g}, but they must be pixels of the image: "
-            "multiply fractions by its width and height"
-        )
     rows = rows[np.argsort(rows[:, 1], kind="stable")]  # the best is drawn last, on top
     class_ids = rows[:, 0].astype(int)
     texts = [f"{class_names[int(row[0])]} {row[1]:.2f}" for row in rows]

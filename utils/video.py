@@ -5,6 +5,8 @@ memory of one frame. Files are Motion JPEG in .avi, which OpenCV writes and read
 of the system.
 """
 
+from typing import NamedTuple
+
 from utils.compositing import load_photograph
 from utils.detection import DISPLAY_THRESHOLD
 from utils.mascots import MASCOTS, render
@@ -39,6 +41,32 @@ def read_frames(path):
             found, frame = video.read()
     finally:
         video.release()
+
+
+class FilmFacts(NamedTuple):
+    """What the header of a video file says."""
+
+    size_px: tuple  # width and height
+    frames_per_second: float
+    num_frames: int  # 0 where the file does not say
+
+
+def film_facts(path):
+    """Return the FilmFacts of a video file.
+
+    Raises VideoError where OpenCV cannot decode it or it has no rate.
+    """
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise VideoError(f"{path}: no video that OpenCV can read; is the path right?")
+        names = "FRAME_WIDTH", "FRAME_HEIGHT", "FRAME_COUNT", "FPS"
+        width, height, count, rate = (video.get(getattr(cv2, f"CAP_PROP_{n}")) for n in names)
+    finally:
+        video.release()
+    if not 0 < rate < 1000:
+        raise VideoError(f"{path}: {rate:g} frames a second; save the film again")
+    return FilmFacts((int(width), int(height)), rate, max(0, int(count)))
 
 
 def write_frames(path, frames, frames_per_second):

@@ -59,9 +59,8 @@ def _header(source):
     """
     with _opened(source) as image:
         orientation = image.getexif().get(ORIENTATION, UPRIGHT)
-        turned = (
-            orientation in ON_ITS_SIDE and image.format != "TIFF"
-        )  # Pillow tells it as displayed
+        # The size of a TIFF comes as displayed.
+        turned = orientation in ON_ITS_SIDE and image.format != "TIFF"
         return image.size[::-1] if turned else image.size, orientation, image.mode
 
 
