@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -184,6 +186,35 @@ def test_a_killed_build_changes_nothing_and_leaves_no_process(copy, quick_build)
     assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
     ensure("tiny", copy.parent, force=True)
     assert sorted(path.name for path in copy.parent.iterdir()) == [".tiny.lock", "tiny"]
+
+
+PROGRAM = """
+import sys
+import utils.make_data as make_data
+from utils.compositing import Recipe
+make_data.PRESETS["tiny"] = make_data.Preset(Recipe(("frill",), (0.0, 1.0), (64, 64)), 9, 4, 2)
+print("started")
+make_data.ensure("tiny", sys.argv[1], workers=2)
+assert sys.modules["__main__"].__dict__ is globals()
+"""
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_program_without_a_guard_may_build(tmp_path, from_file):
+    """Its processes must not run it again: they would wait for it, and it for them."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    name = tmp_path / "program.py" if from_file else "-"
+    run = subprocess.run(
+        [sys.executable, name, tmp_path / "data"],
+        input=None if from_file else PROGRAM,
+        env=os.environ | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, "started\n"), run.stderr
+    assert {file.name for file in (tmp_path / "data/tiny").iterdir()} == FILES
 
 
 def test_two_at_once_build_once(tmp_path, tiny, quick_build):

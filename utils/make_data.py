@@ -4,7 +4,6 @@ Nothing is fetched. Each image has its own random stream, so a build gives the s
 number of workers.
 """
 
-import argparse
 import fcntl
 import functools
 import hashlib
@@ -21,8 +20,10 @@ from importlib.metadata import version
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from types import ModuleType
 
 from utils import compat, compositing, mascots
+from utils.command_line import Parser, number
 from utils.records import encode_jpeg, read_records, write_records
 
 import cv2
@@ -35,6 +36,7 @@ SPLITS = ("train", "val", "samples")  # the position is part of each image's see
 SOURCES = (mascots, compositing)  # a change in these changes the pictures
 PACKAGES = ("numpy", "scipy", "pillow", "scikit-image", "scikit-learn")
 CONTACT_SHEET_SAMPLES = 24
+_program_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -141,14 +143,33 @@ def save_contact_sheet(path, rec_path, class_names):
     path.write_bytes(to_png(image_grid(images, labels, class_names, columns=6)))
 
 
+@contextmanager
+def _program_set_aside():
+    """Keep the processes that are started meanwhile from running the program that runs this one.
+
+    A spawned process imports the module `__main__` again. Where that is a script that builds at its
+    top level, the process would want to build too, and wait for ever for the one that waits for it.
+    """
+    with _program_lock:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = program
+
+
 def build(preset, folder, workers=None):
     """Write the records of a preset, its contact sheet and, last, its manifest into a folder."""
     started = time.perf_counter()
-    with ProcessPoolExecutor(
-        workers or compat.core_count(),
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-    ) as pool:
+    with (
+        _program_set_aside(),
+        ProcessPoolExecutor(
+            workers or compat.core_count(),
+            mp_context=get_context("spawn"),
+            initializer=_start_worker,
+        ) as pool,
+    ):
         for split in preset.num_images:
             write_records(folder / split, make_split(preset, split, pool))
     class_names = preset.recipe.class_names
@@ -236,11 +257,12 @@ def ensure(preset, root=None, force=False, workers=None):
 
 def main(arguments=None):
     """Build what the command line names and print where it is and how long its build took."""
-    parser = argparse.ArgumentParser(prog="python -m utils.make_data", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"])
-    parser.add_argument("--out", type=Path, default=DATA_ROOT, metavar="DIR")
-    parser.add_argument("--force", action="store_true", help="build also what is up to date")
-    parser.add_argument("--workers", type=int, help="number of processes, by default one per core")
+    parser = Parser(prog="python -m utils.make_data", description=__doc__)
+    add = parser.add_argument
+    add("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"])
+    add("--out", type=Path, default=DATA_ROOT, metavar="DIR", help="folder to build in")
+    add("--force", action="store_true", help="build also what is up to date")
+    add("--workers", type=number(1), metavar="N", help="processes; default: one per core")
     options = parser.parse_args(arguments)
     if options.what == "samples":
         with _locked(options.out / "samples"), _replacing(options.out / "samples") as folder:
@@ -255,4 +277,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    from utils import make_data  # so that processes find its functions under this name
+
+    make_data.main()
