@@ -151,7 +151,7 @@ def test_ctrl_c_ends_a_run_that_goes_on(folder, whole, tmp_path):
     wait_for((tmp_path / "detector.running").exists, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130 and b"go on with the same command" in errors
+    assert process.returncode == 130 and b"go on with the command" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["detector.running"]
     assert_same(finish(folder, tmp_path), whole)
     assert [path.name for path in tmp_path.iterdir()] == ["detector.params"]

@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+import shutil
 
-from utils import train
+from utils import train, train_ssd300, train_toy
 from utils.checkpoint import load_checkpoint
 from utils.detection import detect, load_detector
 from utils.labels.pictures import read_picture
+from utils.locks import locked
 from utils.losses import MinedCrossEntropyLoss
 from utils.run_report import REPORT
 from utils.training import TrainingRun
@@ -15,7 +17,9 @@ from utils.training import TrainingRun
 import pytest
 from mxnet.base import MXNetError
 
+from tests.labels.test_voc import an_object, write_folder
 from tests.prepared_data import prepare_rectangles
+from tests.toy_data import rectangles
 
 QUICK = ["--epochs", "2", "--batch-size", "4", "--image-size", "64"]
 
@@ -84,26 +88,105 @@ def test_a_finished_run_is_not_overwritten_unless_asked(folder, finished, capsys
     assert train.main(arguments(folder, finished)) == 2
     assert "card.json: this run has ended; give another --out" in capsys.readouterr().err
     assert (finished / "card.json").read_bytes() == before
-    assert train.prepare_out(train.parse_arguments(arguments(folder, finished, "--restart")))
+    running = train.prepare_out(train.parse_arguments(arguments(folder, finished, "--restart")))
+    assert running == finished / "detector.running" and not running.exists()
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
-    folder, finished, tmp_path, capsys, monkeypatch, no_report
+def commands(folder, tmp_path):
+    """Return each training command with arguments for a run of more than two steps, and its out."""
+    out = tmp_path / "run"
+    voc = write_folder(tmp_path / "voc", an_object((5, 5, 20, 22)), ids=("a", "b", "c", "d"))
+    sets = [f"{voc}:train"] * 2
+    ssd = ["--train", sets[0], "--val", sets[1], "--width", "0.0625", "--batch-size", "1"]
+    return {
+        "train": (train, arguments(folder, out)),
+        "train_toy": (train_toy, ["--epochs", "2", "--out", str(out)]),
+        "train_ssd300": (train_ssd300, [*ssd, "--epochs", "1", "--out", str(out)]),
+    }
+
+
+def said_command(capsys):
+    """Return the arguments of the command that was printed last."""
+    return shlex.split(capsys.readouterr().err.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", ["train", "train_toy", "train_ssd300"])
+def test_after_ctrl_c_the_command_that_is_said_goes_on(
+    name, folder, tmp_path, capsys, monkeypatch, no_report
+):
+    monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
+    monkeypatch.setattr(train_toy, "open_preset", lambda preset, split: rectangles(40, 128))
+    monkeypatch.setattr(train_toy, "save_detector", lambda *parts: None)
+    module, words = commands(folder, tmp_path)[name]
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        assert module.main([*words, "--restart"]) == 130
+    command = said_command(capsys)
+    assert command[:3] == ["python", "-m", f"utils.{name}"] and command[3:] == words
+    assert len(list((tmp_path / "run").glob("*.running"))) == 1
+    learnt, step = [], TrainingRun.step
+    monkeypatch.setattr(
+        TrainingRun, "step", lambda run, *batch: learnt.append(1) or step(run, *batch)
+    )
+    assert module.main(command[3:]) == 0
+    assert len(learnt) == {"train": 4, "train_toy": 2, "train_ssd300": 2}[name]  # of 6, 4 and 4
+
+
+def test_a_resumed_run_ends_as_one_never_stopped(
+    folder, finished, tmp_path, monkeypatch, no_report
 ):
     monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 5)  # in the second epoch of three steps
-        assert train.main(arguments(folder, tmp_path / "run", "--restart")) == 130
-    message = capsys.readouterr().err
-    assert "go on with the same command:\npython -m utils.train" in message
-    assert "--restart" not in message  # which would begin anew
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["detector.running"]
+        assert train.main(arguments(folder, tmp_path / "run")) == 130
     assert train.main(arguments(folder, tmp_path / "run")) == 0
     ours, theirs = (
         load_checkpoint(out / "detector.params") for out in (tmp_path / "run", finished)
     )
     for name, array in ours.parameters.items():
         assert (array == theirs.parameters[name]).asnumpy().all(), name
+
+
+def test_restarted_and_stopped_before_anything_is_saved(
+    folder, finished, tmp_path, capsys, monkeypatch, no_report
+):
+    """What is said must go on: without --restart it would be refused, as the old run has ended."""
+    shutil.copytree(finished, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 1)
+        assert train.main(arguments(folder, tmp_path / "run", "--restart")) == 130
+    command = said_command(capsys)
+    assert command[-1] == "--restart" and train.main(command[3:]) == 0
+
+
+def test_two_runs_into_one_folder_are_refused(folder, tmp_path, capsys):
+    with locked(tmp_path / "run"):
+        assert train.main(arguments(folder, tmp_path / "run")) == 2
+    assert "run: another process is at work there; wait for it, or" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_go_on_with_other_labels(folder, tmp_path, capsys, monkeypatch, no_report):
+    monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
+    words = arguments(folder, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        assert train.main(words) == 130
+    mended = prepare_rectangles(tmp_path / "mended", first_seed=7)  # as many, but others
+    assert train.main([str(mended), *words[1:]]) == 2
+    message = capsys.readouterr().err
+    assert "detector.running: data is" in message and "--restart" in message
+
+
+@pytest.mark.parametrize("name", ["train", "train_toy", "train_ssd300"])
+@pytest.mark.parametrize(
+    "option", ["--epochs=-1", "--epochs=0", "--epochs=many", "--seed=-1", "--seed=4294967296"]
+)
+def test_numbers_out_of_bounds_are_refused(name, option, folder, tmp_path, capsys):
+    module, words = commands(folder, tmp_path)[name]
+    with pytest.raises(SystemExit) as stop:
+        module.main([*words, option])
+    assert stop.value.code == 2 and option.partition("=")[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,19 @@ class DetectionDataset(gluon.data.SimpleDataset):
         self.class_names = tuple(class_names)
 
     @property
+    def labels(self):
+        """The labels of every image."""
+        return [labels for _, labels in self]
+
+    @property
+    def difficult(self):
+        """For every image, which of its objects are difficult: none."""
+        return [np.zeros(len(labels), dtype=bool) for labels in self.labels]
+
+    @property
     def max_objects(self):
         """The number of objects in the fullest image, at least 1: batches have one row or more."""
-        return max(1, max(len(labels) for _, labels in self))
+        return max(1, max(map(len, self.labels)))
 
 
 def open_records(rec_path, class_names):

@@ -157,31 +157,26 @@ def per_class_detection(
     `multibox_detection` lets each anchor stand for its most probable class alone.
     Takes and returns the same as `multibox_detection`.
     """
-    probabilities = nd.softmax(cls_preds, axis=-1)[:, :, 1:]  # (N, A, C)
-    num_images, num_anchors, num_classes = probabilities.shape
-    offsets = box_preds.reshape((num_images, num_anchors, 4))
-    boxes = decode_offsets(offsets, anchors.broadcast_like(offsets))
-    rows = nd.concat(
-        probabilities.transpose((0, 2, 1)).expand_dims(-1),
-        boxes.expand_dims(1).tile((1, num_classes, 1, 1)),
-        dim=-1,
-    )  # (N, C, A, 5)
-    kept = nd.contrib.box_nms(
-        rows,
-        overlap_thresh=nms_threshold,
-        valid_thresh=score_threshold,
-        topk=NMS_CANDIDATES,
-        coord_start=1,
-        score_index=0,
-    ).asnumpy()
-    class_ids = np.arange(num_classes, dtype=np.float32)[:, np.newaxis, np.newaxis]
+    class_ids = np.arange(cls_preds.shape[2] - 1, dtype=np.float32)
     detections = []
-    for image in kept:
-        image = np.concatenate([np.broadcast_to(class_ids, (*image.shape[:2], 1)), image], axis=-1)
-        image = image[image[:, :, 1] >= 0]  # box_nms turns suppressed rows into -1
-        image = image[np.argsort(-image[:, 1], kind="stable")][:MAX_DETECTIONS]
-        image[:, 2:] = image[:, 2:].clip(0, 1)
-        detections.append(image)
+    for logits, offsets in zip(cls_preds, box_preds):  # one by one, or memory grows with the batch
+        boxes = decode_offsets(offsets.reshape((-1, 4)), anchors[0])
+        probabilities = nd.softmax(logits, axis=-1)[:, 1:].T  # (C, A)
+        boxes = boxes.expand_dims(0).tile((len(class_ids), 1, 1))
+        kept = nd.contrib.box_nms(
+            nd.concat(probabilities.expand_dims(-1), boxes, dim=-1),  # (C, A, 5)
+            overlap_thresh=nms_threshold,
+            valid_thresh=score_threshold,
+            topk=NMS_CANDIDATES,
+            coord_start=1,
+            score_index=0,
+        ).asnumpy()
+        names = np.broadcast_to(class_ids[:, np.newaxis, np.newaxis], (*kept.shape[:2], 1))
+        rows = np.concatenate([names, kept], axis=-1)
+        rows = rows[rows[:, :, 1] >= 0]  # box_nms turns suppressed rows into -1
+        rows = rows[np.argsort(-rows[:, 1], kind="stable")][:MAX_DETECTIONS]
+        rows[:, 2:] = rows[:, 2:].clip(0, 1)
+        detections.append(rows)
     return detections
 
 
@@ -198,7 +193,7 @@ def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
     return rows * np.array((1, 1, width, height, width, height), dtype=np.float32)
 
 
-def detect_dataset(detector, dataset, batch_size=40):
+def detect_dataset(detector, dataset, batch_size=8):
     """Return the detections of every sample of a data set.
 
     Returns a list of arrays (D, 6), boxes in fractions of the image.
@@ -211,6 +206,9 @@ def detect_dataset(detector, dataset, batch_size=40):
 
 
 def evaluate_detector(detector, dataset):
-    """Return COCO's average precision of a detector on a data set (`metrics.evaluate_coco`)."""
-    labels = [labels for _, labels in dataset]
-    return evaluate_coco(detect_dataset(detector, dataset), labels, dataset.class_names)
+    """Return COCO's average precision of a detector on a data set (`metrics.evaluate_coco`).
+
+    dataset: with labels, difficult and class_names; difficult objects neither count nor hurt.
+    """
+    data = dataset.labels, dataset.class_names, dataset.difficult
+    return evaluate_coco(detect_dataset(detector, dataset), *data)

@@ -4,7 +4,6 @@ Nothing is fetched. Each image has its own random stream, so a build gives the s
 number of workers.
 """
 
-import fcntl
 import functools
 import hashlib
 import json
@@ -24,6 +23,7 @@ from types import ModuleType
 
 from utils import compat, compositing, mascots
 from utils.command_line import Parser, number
+from utils.locks import locked
 from utils.records import encode_jpeg, read_records, write_records
 
 import cv2
@@ -203,17 +203,8 @@ def build_samples(folder):
     (folder / "samples.json").write_text(json.dumps(truth, indent=1) + "\n")
 
 
-@contextmanager
-def _locked(folder):
-    """Keep other processes from building the same folder; a killed process lets go by itself."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another process is building {folder}; waiting for it", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _tell_to_wait(folder):
+    print(f"Another process is building {folder}; waiting for it", file=sys.stderr)
 
 
 @contextmanager
@@ -246,7 +237,7 @@ def ensure(preset, root=None, force=False, workers=None):
     folder = Path(root or DATA_ROOT) / preset
     if not force and problem(PRESETS[preset], folder) is None:
         return folder
-    with _locked(folder):
+    with locked(folder, lambda: _tell_to_wait(folder)):
         reason = "forced" if force else problem(PRESETS[preset], folder)
         if reason:
             print(f"Building the data set {preset} in {folder} ({reason})", file=sys.stderr)
@@ -265,7 +256,7 @@ def main(arguments=None):
     add("--workers", type=number(1), metavar="N", help="processes; default: one per core")
     options = parser.parse_args(arguments)
     if options.what == "samples":
-        with _locked(options.out / "samples"), _replacing(options.out / "samples") as folder:
+        with locked(options.out / "samples"), _replacing(options.out / "samples") as folder:
             build_samples(folder)
         print(f"{options.out / 'samples'}: {len(SAMPLES)} images")
         return

@@ -25,10 +25,12 @@ class PreparedError(RecordError):
 class PreparedDataset(gluon.data.Dataset):
     """Samples in memory, the images as JPEG, which are decoded when they are asked for.
 
-    samples: list of JPEG bytes, labels (M, 5) and (M,) bool that marks difficult objects.
+    samples: list of JPEG bytes, labels (M, 5) and (M,) bool that marks difficult objects;
+    sha256: of the file that they come from.
     """
 
-    def __init__(self, samples, class_names):
+    def __init__(self, samples, class_names, sha256):
+        self.sha256 = sha256
         self.class_names = tuple(class_names)
         self._jpegs = [jpeg for jpeg, _, _ in samples]
         self.labels = [labels for _, labels, _ in samples]
@@ -68,7 +70,7 @@ def open_prepared(folder, split):
         _sample(payload, f"{folder / split}.rec record {key}", len(class_names))
         for key, payload in read_payloads(folder / f"{split}.rec")
     ]
-    return PreparedDataset(samples, class_names)
+    return PreparedDataset(samples, class_names, manifest["sha256"][f"{split}.rec"])
 
 
 def read_manifest(folder):

@@ -1,5 +1,6 @@
 """Where a run stands, on disk, written between two steps: it goes on as if never stopped."""
 
+import hashlib
 import json
 import math
 import time
@@ -7,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
+import numpy as np
 from mxnet import nd
 
 MEANS = ("cls_loss", "box_loss", "class_accuracy", "box_mae")  # of an epoch, in the history
@@ -48,6 +50,16 @@ class Autosave:
             self.written = time.monotonic()
 
 
+def fingerprint(dataset):
+    """Return a checksum of a data set: of its file where it has one, else of its labels."""
+    if getattr(dataset, "sha256", None):
+        return dataset.sha256
+    digest = hashlib.sha256()
+    for labels in dataset.labels:
+        digest.update(np.asarray(labels, dtype=np.float32).tobytes() + b"end of image")
+    return digest.hexdigest()
+
+
 def identity(run):
     """Return what a checkpoint must share with a `training.TrainingRun`, as JSON gives it back.
 
@@ -56,6 +68,7 @@ def identity(run):
     shared = {
         "class_names": run.dataset.class_names,
         "num_images": len(run.dataset),
+        "data": fingerprint(run.dataset),
         "config": asdict(run.config),
         "network": getattr(run.net, "description", None),
     }
@@ -104,7 +117,7 @@ def resume_run(path, run):
         if found != wanted:
             raise CheckpointError(
                 f"{path}: {difference(field, found, wanted)}; go on with the same, or remove the "
-                "file to train from scratch"
+                "file (--restart) to train from scratch"
             )
     checkpoint.load_into(run.net, run.ctx)
     run.history = checkpoint.metadata["history"]

@@ -6,8 +6,6 @@ DIR is a folder that `python -m utils.prepare` made. RUN gets the detector (`det
 run that was stopped goes on when the same command is given again.
 """
 
-import argparse
-import math
 import shlex
 import sys
 from dataclasses import asdict
@@ -15,12 +13,13 @@ from pathlib import Path
 
 from utils.anchor_plan import plan_anchors
 from utils.checkpoint import CheckpointError, save_checkpoint
+from utils.command_line import Parser, number, seed
 from utils.context import SEED, best_context, seed_everything
-from utils.detection import Detector, detect_dataset, load_detector
+from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
+from utils.locks import Locked, locked
 from utils.losses import MinedCrossEntropyLoss
 from utils.make_data import DATA_ROOT
 from utils.memory import ADVICE, MEASURED_WIDTH, MemoryShort, check_memory, is_out_of_memory
-from utils.metrics import evaluate_coco
 from utils.networks import LAYOUTS, build_network, describe_ssd
 from utils.prepared import open_prepared, read_manifest
 from utils.records import RecordError
@@ -35,6 +34,7 @@ MINUTES = 5
 # ToySSD's were 70 on one machine and 140 on another. The number of epochs follows from it. Measured
 # anew at the start, it would not be the same twice, nor for a run that goes on.
 SPEEDS = {"toy_ssd": 100, "ssd300": 70, "ssd512": 70}
+RUNNING = "detector.running"  # in RUN, as long as the run has not ended
 NUM_SCORES = 8  # on held-out images while the network learns, the last one not counted
 
 
@@ -42,40 +42,30 @@ class TrainError(ValueError):
     """A run that cannot begin or go on; the message says what to change."""
 
 
-def at_least(least, kind=int):
-    """Return a converter of command line texts that refuses numbers below `least`."""
-
-    def convert(text):
-        number = kind(text)
-        if not least <= number < math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is no number from {least:g} on")
-        return number
-
-    convert.__name__ = "number"  # what argparse calls a text that is none
-    return convert
-
-
 def parse_arguments(arguments=None):
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m utils.train", description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog="python -m utils.train", description=__doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="made by python -m utils.prepare")
     add("--out", type=Path, metavar="RUN", help="default: build/runs and the name of DIR")
-    add("--network", choices=["toy_ssd", *sorted(LAYOUTS)], default="toy_ssd")
-    width_help = f"of an SSD: times the paper's channels ({MEASURED_WIDTH})"
-    add("--width", type=at_least(1 / 16, float), default=MEASURED_WIDTH, help=width_help)
-    add("--minutes", type=at_least(0, float), default=MINUTES, help="about, on two cores (5)")
-    add("--epochs", type=at_least(1), metavar="N", help="instead of --minutes")
-    size_help = f"side in pixels, ToySSD only ({IMAGE_SIZE})"
-    add("--image-size", type=at_least(MINIMUM_IMAGE_SIZE), metavar="N", help=size_help)
-    add("--batch-size", type=at_least(1), default=16, metavar="N", help="images at a time (16)")
-    add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches for one step (1)")
+    add("--network", choices=["toy_ssd", *sorted(LAYOUTS)], default="toy_ssd", help="which one")
+    width_help = "of an SSD: times the paper's channels"
+    add("--width", type=number(1 / 16, kind=float), default=MEASURED_WIDTH, help=width_help)
+    add("--minutes", type=number(0, kind=float), default=MINUTES, help="about, on two cores")
+    add("--epochs", type=number(1), metavar="N", help="instead of --minutes")
+    size_help = f"side in pixels, ToySSD only; default: {IMAGE_SIZE}"
+    add("--image-size", type=number(MINIMUM_IMAGE_SIZE), metavar="N", help=size_help)
+    add("--batch-size", type=number(1), default=16, metavar="N", help="images at a time")
+    add("--accumulate", type=number(1), default=1, metavar="N", help="batches for one step")
     rate = TrainingConfig().learning_rate
-    rate_help = f"at its peak ({rate})"
-    add("--learning-rate", type=at_least(0, float), default=rate, metavar="RATE", help=rate_help)
-    add("--seed", type=int, default=SEED)
+    add(
+        "--learning-rate",
+        type=number(0, kind=float),
+        default=rate,
+        metavar="RATE",
+        help="at its peak",
+    )
+    add("--seed", type=seed, default=SEED, help="of all random numbers")
     add("--restart", action="store_true", help="forget what RUN holds and begin anew")
     options = parser.parse_args(arguments)
     options.out = options.out or RUNS / options.folder.resolve().name
@@ -126,7 +116,7 @@ def prepare_out(options):
 
     Raises TrainError where RUN holds a finished run.
     """
-    running, card = options.out / "detector.running", options.out / "card.json"
+    running, card = options.out / RUNNING, options.out / "card.json"
     if options.restart:
         running.unlink(missing_ok=True)
     elif card.exists() and not running.exists():
@@ -146,8 +136,7 @@ def train_network(network, dataset, held_out, config, running):
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class=True)
 
     def score():
-        data = held_out.labels, held_out.class_names, held_out.difficult
-        result = evaluate_coco(detect_dataset(detector, held_out), *data)
+        result = evaluate_detector(detector, held_out)
         return {"ap50": result.ap50, "ap75": result.ap75}
 
     every = max(1, len(config.image_sizes) // NUM_SCORES)
@@ -210,19 +199,28 @@ def explain(error, out):
     return None
 
 
-def report_errors(work, command, out):
+def report_errors(work, module, arguments, running):
     """Do the work of a training command; return the exit status: 2 for what must be mended.
 
-    work: called without arguments; command: what goes on after Ctrl-C, for which the status is 130;
-    out: the folder for the results.
+    work: called without arguments, while no other process may train in the same place; module and
+    arguments: of the command that goes on after Ctrl-C, for which the status is 130; running: path
+    of the file from which a stopped run goes on.
     """
     try:
-        work()
+        with locked(running.parent):
+            work()
     except KeyboardInterrupt:
-        print(f"\nstopped; go on with the same command:\n{command}", file=sys.stderr)
+        words = sys.argv[1:] if arguments is None else arguments
+        if running.exists():  # else `--restart` has not been done yet
+            words = [word for word in words if word != "--restart"]
+        command = shlex.join(["python", "-m", module, *words])
+        print(f"\nstopped; go on with the command:\n{command}", file=sys.stderr)
         return 130
+    except Locked as error:
+        print(f"{error}; wait for it, or choose another --out", file=sys.stderr)
+        return 2
     except Exception as error:
-        message = explain(error, out)
+        message = explain(error, running.parent)
         if message is None:
             raise
         print(message, file=sys.stderr)
@@ -235,7 +233,8 @@ def main(arguments=None):
     options = parse_arguments(arguments)
     words = [word for word in arguments or sys.argv[1:] if word != "--restart"]  # or all is lost
     command = shlex.join(["python", "-m", "utils.train", *words])
-    return report_errors(lambda: run(options, command), command, options.out)
+    running = options.out / RUNNING
+    return report_errors(lambda: run(options, command), "utils.train", arguments, running)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ gets the same files as that of `utils.train`; a run that was stopped goes on whe
 is given again.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from utils.command_line import Parser, number, seed
 from utils.context import SEED, best_context, seed_everything
 from utils.data import augment, ssd_augment
 from utils.labels.voc import VocDataset, find_classes
@@ -19,7 +19,7 @@ from utils.make_data import DATA_ROOT
 from utils.memory import check_memory
 from utils.networks import LAYOUTS, build_network, describe_ssd
 from utils.records import RecordError
-from utils.train import at_least, finish_run, prepare_out, report_errors
+from utils.train import RUNNING, finish_run, prepare_out, report_errors
 from utils.training import TrainingConfig, train
 from utils.vgg_weights import load_imagenet_weights
 from utils.voc_export import export
@@ -87,23 +87,26 @@ def make_config(options, layout):
 
 def parse_arguments(arguments=None):
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m utils.train_ssd300", description=__doc__)
+    parser = Parser(prog="python -m utils.train_ssd300", description=__doc__)
     add = parser.add_argument
     add("--train", action="append", metavar="FOLDER:SET", help="may be given several times")
     add("--val", action="append", metavar="FOLDER:SET", help="default: the first folder's test")
     add("--classes", nargs="+", metavar="NAME", help="default: those of the training annotations")
     add("--drop-bad", action="store_true", help="leave bad objects out instead of stopping")
-    add("--layout", choices=sorted(LAYOUTS), default="ssd300")
-    add("--width", type=float, default=0.25, help="times the paper's channels (default 0.25)")
+    add("--layout", choices=sorted(LAYOUTS), default="ssd300", help="of the anchors and maps")
+    add("--width", type=number(1 / 16, kind=float), default=0.25, help="times the paper's channels")
     add("--no-batch-norm", action="store_true", help="as in the paper, for trained base weights")
     add("--base-weights", type=Path, metavar="FILE", help="MXNet's vgg16, for --width 1")
-    add("--recipe", choices=sorted(RECIPES), default="short")
-    add("--epochs", type=at_least(1), default=SHORT_EPOCHS, metavar="N")
-    add("--batch-size", type=at_least(1), metavar="N", help="images at a time")
-    add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches for one step")
-    add("--learning-rate", type=float, metavar="RATE", help="default: scaled with the batch")
-    add("--seed", type=int, default=SEED)
-    add("--out", type=Path, default=OUT, metavar="DIR")
+    add("--recipe", choices=sorted(RECIPES), default="short", help="how to train")
+    add(
+        "--epochs", type=number(1), default=SHORT_EPOCHS, metavar="N", help="times through the data"
+    )
+    add("--batch-size", type=number(1), metavar="N", help="images at a time; default: the recipe's")
+    add("--accumulate", type=number(1), default=1, metavar="N", help="batches for one step")
+    rate_help = "default: the recipe's, scaled with the batch"
+    add("--learning-rate", type=number(0, kind=float), metavar="RATE", help=rate_help)
+    add("--seed", type=seed, default=SEED, help="of all random numbers")
+    add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results")
     add("--restart", action="store_true", help="forget what DIR holds and begin anew")
     return parser.parse_args(arguments)
 
@@ -136,7 +139,8 @@ def main(arguments=None):
     """Run; return the exit status: 2 for what must be mended, 130 for Ctrl-C."""
     options = parse_arguments(arguments)
     command = shlex.join(["python", "-m", "utils.train_ssd300", *(arguments or sys.argv[1:])])
-    return report_errors(lambda: run(options, command), command, options.out)
+    running = options.out / RUNNING
+    return report_errors(lambda: run(options, command), "utils.train_ssd300", arguments, running)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ Writes the detector and beside it a card, JSON with the scores on held-out image
 to get them again, and a picture of what it detects in some of them.
 """
 
-import argparse
 import json
 import platform
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from utils.checkpoint import replace_atomically, save_checkpoint
+from utils.command_line import Parser, number, seed
 from utils.compat import core_count
 from utils.context import SEED, best_context, seed_everything
 from utils.data import open_preset
@@ -18,6 +19,7 @@ from utils.detection import Detector, detect, evaluate_detector
 from utils.make_data import PRESETS, ensure
 from utils.networks import TOY_SSD, build_network
 from utils.plotting import show_detections, to_png
+from utils.train import report_errors
 from utils.training import TrainingConfig, train
 
 import mxnet as mx
@@ -66,27 +68,28 @@ def make_card(preset, config, history, result):
 
 def parse_arguments(arguments=None):
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m utils.train_toy", description=__doc__)
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="single")
-    parser.add_argument(
-        "--epochs", type=int, default=len(TrainingConfig().image_sizes), metavar="N"
-    )
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--out", type=Path, default=TRAINED, metavar="DIR")
-    parser.add_argument("--restart", action="store_true", help="forget a run that was stopped")
+    parser = Parser(prog="python -m utils.train_toy", description=__doc__)
+    add = parser.add_argument
+    add("--preset", choices=sorted(PRESETS), default="single", help="data set")
+    num_epochs = len(TrainingConfig().image_sizes)
+    add("--epochs", type=number(1), default=num_epochs, metavar="N", help="times through the data")
+    add("--seed", type=seed, default=SEED, help="of all random numbers")
+    add("--out", type=Path, default=TRAINED, metavar="DIR", help="folder for the results")
+    add("--restart", action="store_true", help="forget a run that was stopped")
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Train, score on held-out images, write the detector and its card, print both."""
-    options = parse_arguments(arguments)
+def run(options, running):
+    """Train, score on held-out images, write the detector and its card, print both.
+
+    running: path of the file from which a stopped run goes on.
+    """
     recipe = TrainingConfig()
     image_sizes = recipe.image_sizes[-1:] * options.epochs
     config = replace(recipe, image_sizes=image_sizes, seed=options.seed)
     dataset, held_out = (open_preset(options.preset, split) for split in ("train", "val"))
     seed_everything(config.seed)
     net = build_network(TOY_SSD, len(dataset.class_names), best_context())
-    running = options.out / f"{options.preset}.{config.seed}.running"
     if options.restart:
         running.unlink(missing_ok=True)
     history = train(net, dataset, config, checkpoint=running)
@@ -99,5 +102,12 @@ def main(arguments=None):
     print(json.dumps(card, indent=1))
 
 
+def main(arguments=None):
+    """Run; return the exit status: 2 for what must be mended, 130 for Ctrl-C."""
+    options = parse_arguments(arguments)
+    running = options.out / f"{options.preset}.{options.seed}.running"
+    return report_errors(lambda: run(options, running), "utils.train_toy", arguments, running)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
