@@ -1,8 +1,11 @@
+import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
 
-from utils import checkpoint, ssd
+from utils import checkpoint, networks, ssd
+from utils.detection import load_detector
 from utils.make_data import DATA_ROOT
 
 import numpy as np
@@ -167,6 +170,61 @@ def test_a_file_without_a_version_is_refused(tmp_path):
     checkpoint.write_sealed(str(tmp_path / "a.params"), {checkpoint.METADATA: metadata})
     with pytest.raises(checkpoint.CheckpointError, match="format_version is None"):
         checkpoint.load_checkpoint(tmp_path / "a.params")
+
+
+STRANGE = (None, True, -1, 0, 1.5, 10**30, "x", [], {}, [[]], ["a", 1], {"name": "x"})
+
+
+def spoiled_metadata(metadata):
+    """Yield metadata without one of their values, or with another in its place."""
+    yield from STRANGE
+    for key in metadata:
+        yield {k: v for k, v in metadata.items() if k != key}
+        yield from (metadata | {key: value} for value in STRANGE)
+    network = metadata["network"]
+    for key in network:
+        yield from (metadata | {"network": network | {key: value}} for value in STRANGE)
+
+
+def test_spoiled_metadata_under_a_new_seal_are_refused_in_words(net, tmp_path):
+    path = tmp_path / "a.params"
+    network = networks.describe_toy_ssd(ssd.SIZES, ssd.RATIOS)
+    metadata = {"format_version": checkpoint.FORMAT_VERSION, "class_names": ["frill"]}
+    metadata |= {"image_size": 64, "network": network}
+    arrays = {
+        name: parameter.data() for name, parameter in net._collect_params_with_prefix().items()
+    }
+    refused = 0
+    for spoiled in spoiled_metadata(metadata):
+        text = np.frombuffer(json.dumps(spoiled).encode(), dtype=np.uint8)
+        checkpoint.write_sealed(
+            str(path), arrays | {checkpoint.METADATA: nd.array(text, dtype="uint8")}
+        )
+        try:
+            load_detector(path)
+        except checkpoint.CheckpointError as error:
+            refused += str(error).startswith(str(path))
+    assert refused > 60
+
+
+def test_spoiled_bytes_under_a_new_seal_are_read_or_refused(tmp_path):
+    path, net = tmp_path / "a.params", gluon.nn.Dense(2, in_units=3)
+    net.initialize()
+    checkpoint.save_checkpoint(path, net, METADATA, {"0": nd.ones(4)})
+    content = path.read_bytes().rpartition(checkpoint.SEAL)[0]
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        spoiled = bytearray(content)
+        for place in random.integers(len(spoiled), size=random.integers(1, 5)):
+            spoiled[place] = random.integers(256)
+        seal = checkpoint.SEAL + hashlib.sha256(spoiled).digest()
+        path.write_bytes(bytes(spoiled) + seal)
+        try:
+            checkpoint.load_checkpoint(path)
+        except checkpoint.CheckpointError as error:
+            refused += str(error).startswith(str(path))
+    assert refused > 100
 
 
 @pytest.mark.parametrize("name", ["single", "multi"])

@@ -38,9 +38,8 @@ def test_one_image_is_learnt_by_heart():
 
 
 def test_one_batch_is_learnt_by_heart():
-    detector, history = learn(repeat(8, 60), (64,) * 2, resize, batch_size=8)
+    detector, _ = learn(repeat(8, 60), (64,) * 2, resize, batch_size=8)
     assert evaluate_detector(detector, repeat(8, 1)).ap50 > 0.8
-    assert history[-1]["cls_loss"] < history[0]["cls_loss"] / 2
 
 
 def test_a_short_run_finds_new_objects():

@@ -1,6 +1,7 @@
 from utils import memory
 
 import cv2
+import mxnet as mx
 import numpy as np
 import pytest
 from mxnet.base import MXNetError
@@ -36,6 +37,39 @@ def test_a_training_must_fit(monkeypatch):
         memory.check_memory(17, 256)
     with pytest.raises(memory.MemoryShort, match="take about 4.2 GB"):
         memory.check_memory(16, 256, width=1.0)
+
+
+def test_a_gpu_does_not_need_main_memory(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1)
+    memory.check_memory(17, 256, ctx=mx.gpu(0))
+    with pytest.raises(memory.MemoryShort):
+        memory.check_memory(17, 256, ctx=mx.cpu(0))
+
+
+def write_group(folder, **contents):
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / f"memory.{name}").write_text(f"{content}\n")
+
+
+def left(tmp_path, membership):
+    (tmp_path / "membership").write_text(membership)
+    return memory.available_memory(tmp_path / "root", tmp_path / "membership")
+
+
+def test_control_groups_of_version_2_limit_the_memory(tmp_path):
+    box = tmp_path / "root/box"
+    write_group(box, max=5_000_000, current=4_000_000, stat="anon 1\ninactive_file 500")
+    write_group(box / "inner", max="max", current=4_000_000, stat="inactive_file 0")
+    assert left(tmp_path, "0::/box/inner\n") == 1_000_500
+    assert left(tmp_path, "0::/other\n") > 2**20
+
+
+def test_control_groups_of_version_1_limit_the_memory(tmp_path):
+    group = tmp_path / "root/memory/box"
+    write_group(group, limit_in_bytes=700, usage_in_bytes=300, stat="total_inactive_file 11")
+    assert left(tmp_path, "5:cpu:/box\n4:memory:/box\n") == 411
+    assert left(tmp_path, "5:cpu:/box\n") > 2**20
 
 
 def test_this_machine_has_memory():

@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,14 @@ from mxnet.base import MXNetError
 
 FORMAT_VERSION = 2
 SEAL = b"single-shot checkpoint, sha256 "  # before the checksum
+COUNT, LEAST_BYTES = slice(16, 24), 16  # of arrays, in MXNet's format; bytes of each, at least
 METADATA = "metadata"
 OPTIMIZER = "optimizer."  # before the names of its states; all other arrays are parameters
+
+
+# What MXNet, JSON and building a network raise for values that are not what they should be.
+WRONG_CONTENT = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError)
+WRONG_CONTENT += (MXNetError, RecursionError, TypeError, ValueError)
 
 
 class CheckpointError(ValueError):
@@ -171,11 +178,14 @@ def load_checkpoint(path):
     Raises CheckpointError where the file is absent, damaged or of another version.
     """
     metadata, arrays = read_sealed(Path(path))
-    version = metadata.pop("format_version", None)
+    with wrong_content(path):
+        version, names = metadata.pop("format_version", None), metadata.get("class_names")
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: format_version is {version!r}, this code reads {FORMAT_VERSION}; train again"
         )
+    if not is_names(names):
+        raise CheckpointError(f"{path}: class_names is {names!r}, not a list of names; train again")
     states = {key: array for key, array in arrays.items() if key.startswith(OPTIMIZER)}
     return Checkpoint(
         path=Path(path),
@@ -183,6 +193,29 @@ def load_checkpoint(path):
         optimizer_states={key[len(OPTIMIZER) :]: array for key, array in states.items()},
         metadata=metadata,
     )
+
+
+def is_names(value):
+    """Return whether a value is a list of one or more names."""
+    return isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+
+
+@contextmanager
+def wrong_content(path):
+    """Raise CheckpointError where what a file holds turns out to be no checkpoint's.
+
+    The checksum is no signature: whoever spoils a file can write a new one behind it.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except WRONG_CONTENT as error:
+        reason = " ".join(str(error).split())[-200:]
+        raise CheckpointError(
+            f"{path}: whole, but not as this code writes it ({type(error).__name__}: {reason}); "
+            "train again"
+        ) from error
 
 
 def read_sealed(path):
@@ -204,5 +237,9 @@ def read_sealed(path):
             f"{path}: damaged: its bytes are not those that were written; fetch the file anew or "
             "train again"
         )
-    arrays = nd.load_frombuffer(content)
-    return json.loads(arrays.pop(METADATA).asnumpy().tobytes()), arrays
+    with wrong_content(path):
+        count = int.from_bytes(content[COUNT], "little")
+        if count * LEAST_BYTES > len(content):  # MXNet would go on for hours
+            raise ValueError(f"{count} arrays in {len(content)} bytes")
+        arrays = nd.load_frombuffer(content)
+        return json.loads(arrays.pop(METADATA).asnumpy().tobytes()), arrays

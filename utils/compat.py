@@ -153,23 +153,31 @@ def _siblings(processor, root=Path("/sys/devices/system/cpu")):
         return str(processor)
 
 
-def _cpu_quota(root=Path("/sys/fs/cgroup"), membership=Path("/proc/self/cgroup")):
-    """Return the control group's limit in processors (version 1 or 2), infinity without one."""
+def control_groups(controller, root=Path("/sys/fs/cgroup"), membership=Path("/proc/self/cgroup")):
+    """Return the folders of the control groups (version 1 or 2) whose limits hold for this process.
+
+    controller: such as "cpu" or "memory". A limit of any of the folders holds.
+    """
     try:
         lines = membership.read_text().splitlines()
     except OSError:
-        return float("inf")
-    quotas = [float("inf")]
+        return []
+    folders = []
     for controllers, path in (line.split(":", 2)[1:] for line in lines):
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         base = root / controllers
         group = base / path.lstrip("/")
         for folder in (group, *group.parents):
-            quotas.append(_quota_of(folder))
+            folders.append(folder)
             if folder == base:
                 break
-    return min(quotas)
+    return folders
+
+
+def _cpu_quota(*places):
+    """Return the control groups' limit in processors, infinity without one."""
+    return min(map(_quota_of, control_groups("cpu", *places)), default=float("inf"))
 
 
 def _quota_of(folder):

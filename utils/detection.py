@@ -7,7 +7,7 @@ Detections of one image are rows `[class_id, score, xmin, ymin, xmax, ymax]`, be
 from dataclasses import dataclass
 
 from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
-from utils.checkpoint import load_checkpoint
+from utils.checkpoint import load_checkpoint, wrong_content
 from utils.data import evaluation_loader, normalize, resize
 from utils.metrics import evaluate_coco
 from utils.networks import TOY_SSD, build_network
@@ -22,6 +22,7 @@ SCORE_THRESHOLD = 0.01
 NMS_CANDIDATES = 400
 NMS_THRESHOLD = 0.45
 MAX_DETECTIONS = 200
+MAX_IMAGE_SIZE = 4096  # side in pixels; a checkpoint that says more is broken
 # A detection is shown to a person from this score on.
 DISPLAY_THRESHOLD = 0.5
 
@@ -59,10 +60,13 @@ def load_detector(path, ctx=None):
     checkpoint = load_checkpoint(path)
     class_names = tuple(checkpoint.metadata["class_names"])
     description = checkpoint.metadata.get("network", TOY_SSD)
-    net = build_network(description, len(class_names), ctx)
-    checkpoint.load_into(net, ctx)
-    image_size = checkpoint.metadata["image_size"]
-    compile_for_inference(net, image_size)
+    with wrong_content(path):
+        net = build_network(description, len(class_names), ctx)
+        checkpoint.load_into(net, ctx)
+        image_size = checkpoint.metadata["image_size"]
+        if type(image_size) is not int or not 0 < image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"image_size is {image_size!r}")
+        compile_for_inference(net, image_size)
     return Detector(net, class_names, image_size, per_class=description != TOY_SSD)
 
 

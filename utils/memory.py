@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from utils.compat import control_groups
+
 import cv2
 from mxnet.base import MXNetError
 
@@ -10,6 +12,7 @@ from mxnet.base import MXNetError
 BYTES_PER_PIXEL = 1000
 MEASURED_WIDTH = 0.25
 MEMORY_WORDS = ("allocate", "out of memory", "insufficient memory")
+V1_FILES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 ADVICE = "lower --batch-size (and raise --accumulate as much) or --image-size"
 
 
@@ -24,19 +27,42 @@ def is_out_of_memory(error):
     return isinstance(error, MemoryError)
 
 
-def available_memory():
-    """Return the bytes that new programs can have without others being swapped out."""
+def available_memory(*places):
+    """Return the bytes that this process can still have without being ended or others swapped out.
+
+    places: see `compat.control_groups`, whose limits count as well as what the machine has.
+    """
     lines = Path("/proc/meminfo").read_text().splitlines()
     (kilobytes,) = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(kilobytes) * 1024
+    groups = map(_left_in, control_groups("memory", *places))
+    return min([int(kilobytes) * 1024, *groups])
 
 
-def check_memory(batch_size, image_size, width=MEASURED_WIDTH):
+def _left_in(folder):
+    """Return how many bytes a control group (version 1 or 2) has left, infinity without a limit.
+
+    What it holds of files counts as left: the system gives it up first.
+    """
+    version_2 = (folder / "memory.max").exists()
+    names = ("memory.max", "memory.current") if version_2 else V1_FILES
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in names)
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        reclaimable = int(stat.get("inactive_file" if version_2 else "total_inactive_file", 0))
+        return int(limit) - int(used) + reclaimable
+    except (OSError, ValueError):  # no such file, or the word "max"
+        return float("inf")
+
+
+def check_memory(batch_size, image_size, width=MEASURED_WIDTH, ctx=None):
     """Refuse a training that would be ended by the system for want of memory, without a word.
 
     batch_size: images at a time; image_size: their side in pixels; width: of an SSD's layers.
+    ctx: the device; what a GPU has is not known here, and main memory is not what it needs.
     Raises MemoryShort where about as much as it takes is not there.
     """
+    if ctx is not None and ctx.device_type == "gpu":
+        return
     needed = batch_size * image_size**2 * BYTES_PER_PIXEL * max(1, width / MEASURED_WIDTH)
     available = available_memory()
     if needed > available:

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import asdict, dataclass
 
-from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, wrong_content
 
 import numpy as np
 from mxnet import nd
@@ -119,14 +119,17 @@ def resume_run(path, run):
                 f"{path}: {difference(field, found, wanted)}; go on with the same, or remove the "
                 "file (--restart) to train from scratch"
             )
-    checkpoint.load_into(run.net, run.ctx)
-    run.history = checkpoint.metadata["history"]
-    run.so_far = EpochSoFar(**checkpoint.metadata["epoch_so_far"])
-    accumulate = run.config.accumulate
-    updates_per_epoch = math.ceil(run.steps_per_epoch / accumulate)
-    updates_done = len(run.history) * updates_per_epoch + math.ceil(run.so_far.batches / accumulate)
-    run.trainer = run.make_trainer(updates_done)
-    restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
+    with wrong_content(path):
+        checkpoint.load_into(run.net, run.ctx)
+        run.history = checkpoint.metadata["history"]
+        run.so_far = EpochSoFar(**checkpoint.metadata["epoch_so_far"])
+        accumulate = run.config.accumulate
+        updates_per_epoch = math.ceil(run.steps_per_epoch / accumulate)
+        updates_done = len(run.history) * updates_per_epoch + math.ceil(
+            run.so_far.batches / accumulate
+        )
+        run.trainer = run.make_trainer(updates_done)
+        restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
 
 
 def optimizer_states(trainer):

@@ -152,7 +152,7 @@ def run(options, command):
     config = make_config(options, len(dataset))
     image_size, epochs = config.image_sizes[0], len(config.image_sizes)
     width = {} if options.network == "toy_ssd" else {"width": options.width}
-    check_memory(min(config.batch_size, len(dataset)), image_size, **width)
+    check_memory(min(config.batch_size, len(dataset)), image_size, **width, ctx=best_context())
     running = prepare_out(options)
     print(f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs")
     network = choose_network(options, dataset)

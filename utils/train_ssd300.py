@@ -118,7 +118,7 @@ def run(options, command):
         print(f"left out: {fault}", file=sys.stderr)
     layout = LAYOUTS[options.layout]
     config = make_config(options, layout)
-    check_memory(config.batch_size, layout.image_size, options.width)
+    check_memory(config.batch_size, layout.image_size, options.width, ctx=best_context())
     running = prepare_out(options)
     description = describe_ssd(options.layout, options.width, not options.no_batch_norm)
     seed_everything(config.seed)
