@@ -67,3 +67,24 @@ def test_few_objects_and_many_are_enough():
 def test_without_objects_there_is_no_plan():
     with pytest.raises(RecordError, match="no image holds an object"):
         anchor_plan.plan_anchors([np.zeros((0, 5), dtype=np.float32)], 128)
+
+
+def test_a_label_of_almost_no_size_counts_as_one_of_the_least():
+    tiny = np.array([[0, 0.5, 0.5, 0.5002, 0.5002], [0, 0.1, 0.1, 0.3, 0.4]], dtype=np.float32)
+    for labels in ([tiny], [tiny[:1]]):
+        _, plan = anchor_plan.plan_anchors(labels, 128)
+        assert min(min(sizes) for sizes in plan.sizes) >= anchor_plan.LEAST_SIZE
+
+
+def test_a_map_without_sizes_keeps_those_larger_than_any_object():
+    placed = anchor_plan.place_sizes([0.05, 0.45], [16, 8, 4, 2, 1])
+    assert placed[0] == (0.05,) and placed[1] == (0.45,)
+    assert placed[2] == SIZES[2] and all(size > 0.45 for size in placed[2])
+
+
+def test_many_objects_are_thinned_from_the_first_to_the_last():
+    """What is measured must not be the beginning of the data set alone."""
+    small, large = objects(0.05, 2000), objects(0.5, 2000)
+    _, plan = anchor_plan.plan_anchors([small, large], 256)
+    sizes = [size for of_map in plan.sizes for size in of_map]
+    assert min(sizes) < 0.07 and max(sizes) > 0.4 and plan.covered > 0.7

@@ -1,18 +1,13 @@
 """Real labels: the blood cells of BCCD, where they lie beside the project, with their two slips."""
 
 import json
-from pathlib import Path
 
 from utils.prepare import main
 from utils.prepared import open_prepared
 
-import pytest
+from tests.bccd import BCCD, needs_bccd
 
-BCCD = Path(__file__).resolve().parents[2] / "shared" / "bccd"
-
-pytestmark = pytest.mark.skipif(
-    not BCCD.is_dir(), reason="the BCCD data set is not beside the project"
-)
+pytestmark = needs_bccd
 BAD = ("BloodImage_00338.xml, object 12", "BloodImage_00343.xml, object 3")
 
 

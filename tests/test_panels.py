@@ -26,6 +26,12 @@ def test_rows_are_filled_in_order_and_the_rest_is_removed():
     assert cells == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_more_columns_than_images_are_as_many_as_there_are():
+    axes = panels([SQUARE] * 2, columns=6, width=4)
+    assert len(axes) == len(axes[0].figure.axes) == 2
+    assert tuple(axes[0].figure.get_size_inches()) == (4, 2)
+
+
 def test_each_picture_shows_its_own_detections():
     detections_px = [np.array([[0, 0.9, 30, 15, 60, 45]]), np.zeros((0, 6))]
     figure = detection_panels([WIDE, SQUARE], detections_px, ["frill"])

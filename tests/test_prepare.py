@@ -1,6 +1,11 @@
 """From any format to checked records with one command, or a report of what must be mended."""
 
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 
 from utils.make_data import sha256
 from utils.prepare import main
@@ -143,20 +148,77 @@ def test_calls_that_cannot_work_say_why(tmp_path, capfd):
     for where, out, message in calls:
         assert run(where, out) == 2
         assert message in capfd.readouterr().err
-    assert run(source, tmp_path / "out", "--val-share", "1.5") == 2
-    assert "--val-share" in capfd.readouterr().err and not (tmp_path / "out").exists()
     assert names_in(tmp_path) == ["file", "set", "there"]
 
 
-def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--val-share=1.5", "--val-share=nan", "--val-share=-0.1", "--max-side=-5"),
+        *("--max-side=many", "--seed=-1", "--seed=4294967296"),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused(tmp_path, capfd, option):
+    source = write_source(tmp_path / "set", "csv", GOOD)
+    with pytest.raises(SystemExit) as stop:
+        run(source, tmp_path / "out", option)
+    assert stop.value.code == 2 and option.partition("=")[0] in capfd.readouterr().err
+    assert names_in(tmp_path) == ["set"]
+
+
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, capfd):
     source = write_source(tmp_path / "set", "csv", GOOD)
 
     def full(*_):
-        raise OSError(28, "No space left on device", "val.rec")
+        raise OSError(28, "No space left on device")  # as `write` does: without a file's name
 
     monkeypatch.setattr("utils.prepare.save_contact_sheet", full)
     assert run(source, tmp_path / "out") == 2
+    assert f"{tmp_path}/out: No space left on device" in capfd.readouterr().err
     assert names_in(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize("limit", [1_000, 5_000, 9_000])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, limit):
+    """The system lets no file grow beyond a limit, so that MXNet's own writing fails as well."""
+    source = write_source(tmp_path / "set", "csv", GOOD)
+    command = [sys.executable, "-m", "utils.prepare", source, "--out", tmp_path / "out"]
+    bounds = (resource.RLIMIT_FSIZE, (limit, limit))
+    child = subprocess.run(
+        command,
+        preexec_fn=lambda: resource.setrlimit(*bounds),
+        env=os.environ | {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 2 and "Traceback" not in child.stderr, child.stderr
+    assert "out is not made" in child.stderr and "None" not in child.stderr
+    assert names_in(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_leaves_nothing_in_the_way(tmp_path, number, capfd):
+    source = write_source(tmp_path / "set", "csv", GOOD)
+    code = "import runpy, sys, time\nfrom utils import records\nimport utils.prepare\n"
+    code += "write = records.mx.recordio.MXIndexedRecordIO.write_idx\n"
+    code += "records.mx.recordio.MXIndexedRecordIO.write_idx = "
+    code += "lambda *a: (write(*a), print('writing', flush=True), time.sleep(60))\n"
+    code += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "sys.argv[0] = 'prepare'; runpy.run_module('utils.prepare', run_name='__main__')\n"
+    command = [sys.executable, "-c", code, source, "--out", tmp_path / "out"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "."}, **pipes)
+    while process.stdout.readline() != "writing\n":
+        assert process.poll() is None
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    if number != signal.SIGKILL:
+        assert process.returncode == 130 and "Traceback" not in errors
+        assert f"stopped; {tmp_path}/out is not made" in errors
+        assert names_in(tmp_path) == ["set"]
+    assert run(source, tmp_path / "out") == 0
+    assert names_in(tmp_path) == ["out", "set"]  # also of a killed one
 
 
 def test_help_tells_the_options(capfd):

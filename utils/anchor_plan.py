@@ -14,6 +14,7 @@ NUM_SIZES = 6
 # Three strides wide, an anchor has an IoU of 0.53 with an object of its size in the worst place.
 MINIMUM_STRIDES = 3
 COVERED_IOU = 0.5  # from here on an object gets more than the one match that it is forced to have
+LEAST_SIZE = 0.001  # of an anchor, a fraction of the image: no smaller one is told from it
 MAX_OBJECTS = 1000  # that are measured; more change the shares by about a hundredth
 
 
@@ -75,7 +76,7 @@ def plan_anchors(labels, image_size):
         raise RecordError("no image holds an object: there is nothing to learn; label some first")
     boxes = boxes[np.linspace(0, len(boxes) - 1, min(len(boxes), MAX_OBJECTS)).astype(int)]
     shapes = boxes[:, 2:] - boxes[:, :2]
-    sides = np.sqrt(shapes.astype(np.float64).prod(axis=1)).round(3)
+    sides = np.sqrt(shapes.astype(np.float64).prod(axis=1)).round(3).clip(LEAST_SIZE)
     squares = np.stack([sides, sides], axis=1)  # clusters of other shapes would share their sizes
     sizes = suggest_shapes(squares, min(NUM_SIZES, len(np.unique(sides))))[:, 0]
     placed = place_sizes([round(size, 3) for size in sizes.tolist()], map_sides(image_size))

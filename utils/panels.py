@@ -30,7 +30,7 @@ def detection_panels(images, detections_px, class_names, titles=None, columns=No
 
 def _axes(images, titles, columns, width):
     """Return empty axes with titles, as wide as the images of the first row need them."""
-    columns = columns or len(images)
+    columns = min(columns or len(images), len(images))
     rows = -(-len(images) // columns)
     aspects = [image.shape[1] / image.shape[0] for image in images[:columns]]
     title_height = 0.0 if titles is None else 0.3

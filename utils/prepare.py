@@ -6,15 +6,18 @@ was found; it appears only when it is complete. A bad label stops everything: it
 DIR.findings, and the exit status is 2; --drop-bad leaves bad objects and images out instead.
 """
 
-import argparse
 import functools
+import glob
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from utils.checkpoint import is_running
+from utils.command_line import Parser, number, seed, share
 from utils.context import SEED
 from utils.labels.annotations import FINDINGS_SHOWN, AnnotationError, Annotations, read_annotated
 from utils.labels.formats import FORMATS, guess_format, read_source
@@ -40,6 +43,10 @@ class FaultsFound(AnnotationError):
 @contextmanager
 def appearing(folder):
     """Give a temporary folder to fill, which becomes `folder` once the block is through."""
+    for stray in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        process = stray.name.rpartition(".")[2]
+        if process.isdigit() and not is_running(int(process)):  # it was killed
+            shutil.rmtree(stray, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         temporary.mkdir(parents=True)
@@ -158,14 +165,13 @@ def prepare(options):
 
 def parse_arguments(arguments=None):
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m utils.prepare", description=__doc__)
+    parser = Parser(prog="python -m utils.prepare", description=__doc__)
     add = parser.add_argument
     add("source", type=Path, help="folder or file with the annotations")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     add("--format", choices=FORMATS, help="default: guessed")
-    add(
-        "--images", type=Path, metavar="DIR", help="their folder; default: found by the annotations"
-    )
+    images_help = "their folder; default: found by the annotations"
+    add("--images", type=Path, metavar="DIR", help=images_help)
     add("--classes", nargs="+", metavar="NAME", help="in their order; default: those of the source")
     add(
         "--sets",
@@ -174,15 +180,16 @@ def parse_arguments(arguments=None):
         default=[],
         help="the source's own sets (voc: trainval test; yolo: train val) or files in the source",
     )
-    add("--val-share", type=float, default=VAL_SHARE, help=f"held out (default {VAL_SHARE})")
-    add("--seed", type=int, default=SEED, help="of the split")
-    add("--max-side", type=int, default=MAX_SIDE_PX, metavar="PX", help="shrink larger images")
+    add("--val-share", type=share, default=VAL_SHARE, help="of the images, held out")
+    add("--seed", type=seed, default=SEED, help="of the split")
+    side_help = "shrink larger images; 0: do not"
+    add("--max-side", type=number(0), default=MAX_SIDE_PX, metavar="PX", help=side_help)
     add("--drop-bad", action="store_true", help="leave bad objects and images out")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
-    """Prepare; return the exit status: 2 for labels or a call that must be mended."""
+    """Prepare; return the exit status: 2 for what must be mended, 130 for Ctrl-C."""
     options = parse_arguments(arguments)
     try:
         manifest = prepare(options)
@@ -190,8 +197,12 @@ def main(arguments=None):
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}; {options.out} is not made", file=sys.stderr)
+        place = error.filename or options.out
+        print(f"{place}: {error.strerror}; {options.out} is not made", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\nstopped; {options.out} is not made", file=sys.stderr)
+        return 130
     for split in SPLITS:
         objects = ", ".join(f"{n} {name}" for name, n in manifest["num_objects"][split].items())
         print(f"{split}: {manifest['num_images'][split]} images, {objects}")
@@ -202,4 +213,5 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the temporary folder stays
     sys.exit(main())

@@ -7,6 +7,7 @@ An image without objects carries one row of -1. What `ImageDetIter`, `ImageDetRe
 GluonCV's `RecordFileDetection` accept silently and train on wrongly is an error here.
 """
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 JPEG_QUALITY = 92
 HEADER_WIDTH, OBJECT_WIDTH = 2, 5
+MAX_WIDTH = 1000  # of an object's row; no tool writes more than a few columns
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 RECORD_HEADER = struct.Struct("<II")  # before each payload: a magic number, flags and length
 LENGTH_BITS = 2**29 - 1
@@ -127,7 +129,7 @@ def label_rows(label, where):
     if len(label) < HEADER_WIDTH or not all(float(width).is_integer() for width in widths):
         widths = (0, 0)
     header_width, object_width = int(widths[0]), int(widths[1])
-    if header_width < HEADER_WIDTH or object_width < OBJECT_WIDTH:
+    if header_width < HEADER_WIDTH or not OBJECT_WIDTH <= object_width <= MAX_WIDTH:
         shown = ", ".join(f"{value:g}" for value in label[:HEADER_WIDTH])
         raise RecordError(
             f"{where}: label header is [{shown}]; detection records begin with [2, 5]: pack them "
@@ -160,18 +162,26 @@ def write_records(prefix, samples):
     """Write prefix.rec and prefix.idx from an iterable of (image, labels), keys 0, 1, 2 ...
 
     Both are written under temporary names and renamed when complete, the .idx last.
-    Returns the number of records.
+    Returns the number of records. Raises OSError where the disk does not take them.
     """
     finals = [Path(f"{prefix}.rec"), Path(f"{prefix}.idx")]
     temporary = [path.with_name(f".{path.name}.{os.getpid()}") for path in finals]
     count = 0
     try:
-        writer = mx.recordio.MXIndexedRecordIO(str(temporary[1]), str(temporary[0]), "w")
         try:
-            for count, (image, labels) in enumerate(samples, start=1):
-                writer.write_idx(count - 1, pack_sample(image, labels, count - 1))
-        finally:
-            writer.close()
+            writer = mx.recordio.MXIndexedRecordIO(str(temporary[1]), str(temporary[0]), "w")
+            try:
+                for count, (image, labels) in enumerate(samples, start=1):
+                    writer.write_idx(count - 1, pack_sample(image, labels, count - 1))
+                size = writer.tell()
+            finally:
+                writer.close()
+        except mx.MXNetError:
+            raise OSError(
+                errno.EIO, "cannot be written; is the disk full?", f"{finals[0]}"
+            ) from None
+        if temporary[0].stat().st_size != size:  # MXNet does not notice what the last flush loses
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{finals[0]}")
         for source, final in zip(temporary, finals):
             os.replace(source, final)
     finally:

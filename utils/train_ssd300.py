@@ -66,7 +66,7 @@ def open_data(options):
         export("multi", EMBEDDED)
     parts = parts_of(options.train or [f"{EMBEDDED}:trainval"])
     held_out = parts_of(options.val or [f"{parts[0][0]}:test"])
-    class_names = options.classes or find_classes(parts)
+    class_names = options.classes or find_classes(parts, options.drop_bad)
     return [VocDataset(each, class_names, options.drop_bad) for each in (parts, held_out)]
 
 

@@ -259,6 +259,34 @@ def test_a_compression_that_is_not_known(tmp_path):
     refuse(path, "damaged")
 
 
+@pytest.mark.parametrize("compression", ["xz", "bz2", "gz"])
+def test_a_spoiled_stream_is_called_damaged(tmp_path, compression):
+    path = tmp_path / f"a.tar.{compression}"
+    (tmp_path / "a.txt").write_bytes(bytes(range(256)) * 100)
+    with tarfile.open(path, f"w:{compression}") as archive:
+        archive.add(tmp_path / "a.txt", "a.txt")
+    content = bytearray(path.read_bytes())
+    for place in range(20, len(content) - 20, 7):
+        content[place] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=rf"a.tar.{compression}: (damaged|neither)"):
+        extract([path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_spoiled_member_is_called_damaged(tmp_path, method):
+    path = tmp_path / "a.zip"
+    text = bytes(number * number % 7 for number in range(4000))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.txt", text)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="a.zip: damaged"):
+        extract([path], tmp_path / "out")
+
+
 def test_contents_that_do_not_fit_their_checksum(tmp_path):
     path = write_zip(tmp_path / "a.zip", [("a", b"content")], zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"content", b"kontent"))

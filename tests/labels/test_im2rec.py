@@ -110,3 +110,11 @@ def test_a_record_that_reaches_beyond_its_file_is_refused_before_it_is_read(tmp_
     path.write_bytes(content)
     with pytest.raises(RecordError, match="labels.rec record 0: truncated record file"):
         read_rec(path)
+
+
+@pytest.mark.parametrize("label", ["2\t1e30", "1e30\t5", "2\t1e300\t", "2\t4294967301"])
+def test_a_header_of_huge_numbers_is_named(tmp_path, label):
+    (tmp_path / "a.lst").write_text(f"0\t{label}\ta.jpg\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    findings = read_lst(tmp_path / "a.lst").findings
+    assert any("a.lst, line 1" in str(finding) for finding in findings)

@@ -1,9 +1,7 @@
 """VOC folders: what is read is what was written, and what is bad is named."""
 
-from pathlib import Path
-
 from utils.data import open_preset
-from utils.labels.voc import VocDataset, VocError, read_annotation
+from utils.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
 from utils.records import encode_jpeg
 from utils.voc_export import SETS, annotation_xml, export
 
@@ -12,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-BCCD = Path(__file__).resolve().parents[3] / "shared" / "bccd"
+from tests.bccd import BCCD, needs_bccd
+
 NAMES = ("cat", "dog")
 
 
@@ -167,7 +166,7 @@ def test_export_holds_the_embedded_data_set(tmp_path):
         export("multi", folder)
 
 
-@pytest.mark.skipif(not BCCD.is_dir(), reason="the BCCD data set is not beside the project")
+@needs_bccd
 def test_bccd_has_two_bad_boxes():
     parts, names = [(BCCD, "trainval"), (BCCD, "test")], ("RBC", "WBC", "Platelets")
     with pytest.raises(VocError, match="2 bad objects") as caught:
@@ -176,3 +175,24 @@ def test_bccd_has_two_bad_boxes():
     assert "BloodImage_00343.xml" in str(caught.value)
     dataset = VocDataset(parts, names, drop_bad=True)
     assert len(dataset) == 364 and sum(map(len, dataset.labels)) == 4888 - 2
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".Jpeg", ".PNG"])
+def test_the_suffix_of_a_picture_may_be_in_upper_case(tmp_path, suffix):
+    folder = write_folder(tmp_path, an_object((1, 1, 10, 10)), ids=("a", "b"))
+    for path in (folder / "JPEGImages").iterdir():
+        path.rename(path.with_suffix(suffix))
+    assert open_folder(folder)[1][0].shape == (30, 40, 3)
+    annotations = read_folder(folder)
+    assert annotations.findings == [] and annotations.items[0].image.name == f"a{suffix}"
+
+
+def test_a_broken_annotation_may_be_dropped_before_the_classes_are_known(tmp_path):
+    folder = write_folder(tmp_path, an_object((1, 1, 10, 10), "dog"), ids=("a", "b"))
+    (folder / "Annotations/a.xml").write_text("<annotation>")
+    parts = [(folder, "train")]
+    with pytest.raises(VocError, match="a.xml: not safe, well-formed XML"):
+        find_classes(parts)
+    assert find_classes(parts, drop_bad=True) == ["dog"]
+    dataset = VocDataset(parts, ["dog"], drop_bad=True)
+    assert len(dataset) == 1 and len(dataset.faults) == 1

@@ -6,6 +6,7 @@ complete. Owners, permissions and times of an archive are left out.
 """
 
 import errno
+import lzma
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ MAX_RATIO = 20  # bytes of all members over those of the archive
 ENCRYPTED = 0x1  # bit of a zip member's flags
 # What the two modules raise on archives that are cut off, spoiled, or compressed in a rare way.
 DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, struct.error),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, struct.error),
     *(NotImplementedError, UnicodeError, OverflowError),
 )
 
@@ -85,7 +86,9 @@ def _extract_into(folder, archive, max_members, max_bytes):
     try:
         with _reading(archive) as members:
             _write_all(check_members(members, archive, max_members, max_bytes), folder)
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk, not of what bz2 or gzip read
+            raise
         raise ArchiveError(f"{archive}: damaged ({error}); remove it and fetch it again") from error
 
 

@@ -44,6 +44,17 @@ class RecordedImage:
         return self.name
 
 
+def pictures_by_stem(folder):
+    """Return the paths of the pictures in a folder by their names without suffix, in any case.
+
+    Of two with one name, the one whose suffix stands first in SUFFIXES.
+    """
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    found.sort(key=lambda path: (SUFFIXES.index(path.suffix.lower()), path.name), reverse=True)
+    return {path.stem: path for path in found}
+
+
 def displayed_size(source):
     """Return (width, height) of an image as it is displayed, from its header alone.
 

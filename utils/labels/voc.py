@@ -12,7 +12,7 @@ from utils.labels.annotations import AnnotatedDataset, Annotation, AnnotationErr
 from utils.labels.box_forms import BoxForm
 from utils.labels.checks import RawImage, RawObject, assemble, check_objects
 from utils.labels.numbers_in_text import to_side
-from utils.labels.pictures import SUFFIXES
+from utils.labels.pictures import pictures_by_stem
 from utils.labels.safe_files import read_bytes, read_text
 
 from defusedxml import DefusedXmlException
@@ -83,10 +83,13 @@ def read_folder(folder, images=None, class_names=None):
 def _read_files(source, pairs, class_names):
     """Return the Annotations of pairs of an XML file and the folder of its image."""
     raw_images, findings = [], []
+    pictures = {root: pictures_by_stem(root) for root in {root for _, root in pairs}}
     for path, root in pairs:
-        suffix = next((s for s in SUFFIXES if (root / f"{path.stem}{s}").is_file()), ".jpg")
+        picture = pictures[root].get(path.stem)
         try:
-            raw_images.append(_read_raw(path, f"{path.stem}{suffix}", root))
+            raw_images.append(
+                _read_raw(path, picture.name if picture else f"{path.stem}.jpg", root)
+            )
         except VocError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     return assemble(source, raw_images, FORM, class_names, findings)
@@ -165,15 +168,21 @@ def read_ids(folder, split):
     return ids
 
 
-def find_classes(parts):
+def find_classes(parts, drop_bad=False):
     """Return the names of all objects in sets of folders, in alphabetical order as VOC's own.
 
-    parts: as for VocDataset. Raises VocError where there are none.
+    parts, drop_bad: as for VocDataset. Raises VocError where there are none and, without drop_bad,
+    for an annotation that cannot be read.
     """
     names = set()
     for folder, split in parts:
         for image_id in read_ids(folder, split):
-            root = _parse(Path(folder) / "Annotations" / f"{image_id}.xml")
+            try:
+                root = _parse(Path(folder) / "Annotations" / f"{image_id}.xml")
+            except VocError:
+                if not drop_bad:
+                    raise
+                continue  # the data set counts it among its faults
             names |= {(node.findtext("name") or "").strip() for node in root.iter("object")}
     names.discard("")
     if not names:

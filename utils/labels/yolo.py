@@ -11,7 +11,7 @@ from utils.labels.annotations import AnnotationError, Finding
 from utils.labels.box_forms import BoxForm
 from utils.labels.checks import RawImage, RawObject, assemble
 from utils.labels.numbers_in_text import to_whole
-from utils.labels.pictures import SUFFIXES
+from utils.labels.pictures import pictures_by_stem
 from utils.labels.safe_files import read_text
 
 import yaml
@@ -38,7 +38,7 @@ def read_yolo(folder, images=None, class_names=None, split=None):
     folder = Path(folder)
     label_folder, image_folder = _folders(folder, images, split)
     class_names = class_names or _find_names((folder, label_folder, label_folder.parent))
-    pictures = {path.stem: path for path in _files(image_folder, SUFFIXES)}
+    pictures = pictures_by_stem(image_folder)
     texts = {path.stem: path for path in _files(label_folder, (".txt",))}
     texts.pop("classes", None)
     findings, raw_images = [], []
