@@ -184,3 +184,38 @@ def test_utils_imports_without_numpy():
     block = "import importlib.util as u; f = u.find_spec; "
     block += "u.find_spec = lambda name: None if name == 'numpy' else f(name); "
     assert run_python(block + code) == "imported"
+
+
+def run_code(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", sorted(compat.BORROWED))
+def test_what_is_borrowed_is_found_under_the_name_that_is_needed(name):
+    """The package's copy under a name that no system has: who needs that name finds it then."""
+    stranger = f"x{name[1:]}"
+    code = "import ctypes, sys\nfrom pathlib import Path\nfrom utils import compat\n"
+    code += f"assert not compat.can_load({stranger!r})\n"
+    code += f"compat.BORROWED = {{{stranger!r}: compat.BORROWED[{name!r}]}}\n"
+    code += f"assert compat.borrow_libraries() == [{stranger!r}]\n"
+    code += f"assert compat.can_load({stranger!r})\n"
+    child = run_code(code)
+    assert child.returncode == 0, child.stderr
+
+
+def test_nothing_is_borrowed_where_the_system_has_it(monkeypatch):
+    monkeypatch.setattr(compat, "can_load", lambda name: True)
+    assert compat.borrow_libraries() == []
+
+
+def test_waiting_threads_soon_sleep_unless_the_user_says_otherwise(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    code = "import utils, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    assert run_code(code).stdout == f"{compat.SPIN_COUNT}\n"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert run_code(code).stdout == "None\n"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert run_code(code).stdout == "7\n"

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import types
@@ -106,6 +107,21 @@ def test_mxnet_twice(packages, child):
             "OSError: libcudnn.so.8: cannot open shared object file: No such file or directory",
             "needs is absent: libcudnn.so.8",
             "make setup VARIANT=gpu brings all CUDA libraries",
+        ),
+        (
+            "OSError: libgomp.so.1: cannot open shared object file: No such file or directory",
+            "a library of the system that MXNet needs is absent: libgomp.so.1",
+            "make setup installs scikit-learn, which carries it; or apt install libgomp1",
+        ),
+        (
+            "OSError: libquadmath.so.0: cannot open shared object file: No such file",
+            "is absent: libquadmath.so.0",
+            "installs opencv-python-headless, which carries it; or apt install libquadmath0",
+        ),
+        (
+            "OSError: libz.so.1: cannot open shared object file: No such file or directory",
+            "is absent: libz.so.1",
+            "install the package of your system that has this file",
         ),
         ("ModuleNotFoundError: No module named 'distutils'", "setuptools < 81", "make setup"),
         ("exit status -4", "fails: exit status -4", "make clean, then make setup"),
@@ -250,11 +266,12 @@ def test_report_names_cause_and_fix():
     ]
 
 
-def run_doctor(*python_options):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *python_options, "-m", "utils.doctor"]
+def run_doctor(*python_options, folder=ROOT, command="utils.doctor", arguments=()):
+    """Run a command as a user does, in a fresh interpreter, from a folder that holds utils."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    words = [sys.executable, *python_options, "-m", command, *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -263,14 +280,81 @@ def test_a_healthy_environment():
     assert child.returncode == 0, child.stdout + child.stderr
     subjects = [line.split("  ")[0] for line in child.stdout.splitlines()]
     assert subjects == [
-        *("Platform", "Python", "NumPy", "MXNet", "GluonCV"),
+        *("Platform", "Python", "NumPy", "MXNet", "OpenCV", "GluonCV"),
         *("Package utils", "CPU threads", "GPUs", "Context"),
     ]
 
 
-def test_an_environment_without_any_package():
-    child = run_doctor("-S")  # without site-packages, as where nothing is installed
+def test_an_environment_without_any_package(tmp_path):
+    shutil.copytree(ROOT / "utils", tmp_path / "utils")  # where no .venv is beside it
+    child = run_doctor("-S", folder=tmp_path)  # without site-packages, as nothing were installed
     assert child.returncode == 1
     assert "NumPy          FAILED  not installed" in child.stdout
     assert "  fix: make setup" in child.stdout
     assert child.stderr == ""
+
+
+def make_environment(folder):
+    """Write utils and a .venv whose Python is this one, which knows nothing but what it runs."""
+    shutil.copytree(ROOT / "utils", folder / "utils")
+    (folder / ".venv/bin").mkdir(parents=True)
+    python = folder / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "in .venv: $*"\n')
+    python.chmod(0o755)
+
+
+def test_an_environment_that_is_not_in_use_is_seen(tmp_path):
+    make_environment(tmp_path)
+    child = run_doctor("-S", folder=tmp_path)
+    assert child.returncode == 0 and f"{tmp_path}/.venv has them and is not in use" in child.stdout
+    assert child.stdout.endswith("in .venv: -m utils.doctor\n")
+
+
+def test_a_command_finds_the_environment_by_itself(tmp_path):
+    make_environment(tmp_path)
+    child = run_doctor("-S", folder=tmp_path, command="utils.detect", arguments=["a.params", "b c"])
+    assert (child.returncode, child.stdout) == (0, "in .venv: -m utils.detect a.params b c\n")
+    shutil.rmtree(tmp_path / ".venv")
+    child = run_doctor("-S", folder=tmp_path, command="utils.detect")
+    assert child.returncode == 1
+    assert child.stderr == (
+        f"MXNet is not installed here: run `make setup` in {tmp_path}, then repeat the command\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["nonsense"], ["--nonsense"]])
+def test_arguments(arguments):
+    child = run_doctor(arguments=arguments)
+    assert child.returncode == (0 if arguments == ["--help"] else 2)
+    assert "usage: python -m utils.doctor" in child.stdout + child.stderr
+
+
+def test_two_opencvs_are_seen(packages, child):
+    packages(opencv_python_headless="4.11.0.86")
+    child(True, "", "")
+    assert doctor.check_opencv() == doctor.Finding("OpenCV", "opencv-python-headless 4.11.0.86")
+    packages(opencv_python_headless="4.11.0.86", opencv_python="5.0.0")
+    finding = doctor.check_opencv()
+    assert "libGL" in finding.cause and "uninstall --yes opencv-python &&" in finding.fix
+    assert finding.fix.endswith("--force-reinstall opencv-python-headless==4.11.0.86")
+    packages(opencv_python="5.0.0")
+    assert doctor.check_opencv().fix.endswith("opencv-python-headless==4.11.0.86")
+    packages()
+    assert doctor.check_opencv().value == "not installed"
+    packages(opencv_python_headless="4.11.0.86")
+    child(False, "", "ImportError: libfoo")
+    assert "libfoo" in doctor.check_opencv().cause
+
+
+def test_a_foreign_utils_is_named_whatever_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "utils.py").touch()  # a module, not a package
+    finding = doctor.check_package()
+    assert (
+        finding.value == f"{tmp_path}/utils.py" and "another package called utils" in finding.cause
+    )
+    (tmp_path / "utils.py").write_text("import what_is_not_there")
+    assert (
+        "fails to import: ModuleNotFoundError: No module named 'what_"
+        in doctor.check_package().cause
+    )

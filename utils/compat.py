@@ -1,9 +1,9 @@
 """Everything that must happen before `import mxnet`, and the only place that knows about it.
 
 MXNet 1.9.1 is the last release. It looks up names that NumPy has since removed, it starts half as
-many threads as there are processors, its GPU build expects the CUDA 11 libraries on the loader's
-path, and it imports packages that it does not need. `prepare` mends all four and changes nothing
-that is already right.
+many threads as there are processors, its builds expect the CUDA 11 libraries or those of a compiler
+on the loader's path, and it imports packages that it does not need. `prepare` mends all four and
+changes nothing that is already right.
 """
 
 import ctypes
@@ -55,6 +55,18 @@ CUDA_LIBRARIES = (
 )
 
 
+# Libraries of the GNU compilers that MXNet's CPU build needs and systems without a compiler lack:
+# where other packages of the lock carry them, under names that only those packages know.
+BORROWED = {
+    "libgomp.so.1": "scikit_learn.libs/libgomp-*.so.*",
+    "libquadmath.so.0": "opencv_python_headless.libs/libquadmath-*.so.*",
+}
+# How long a waiting thread of libgomp spins before it sleeps. By default it spins for milliseconds,
+# which takes the processor away from whoever else runs, MXNet's own other threads among them.
+SPIN_COUNT = "10000"
+ROOT = Path(__file__).resolve().parents[1]
+
+
 class QuickImport:
     """Hides from MXNet, while it is imported, two packages that it takes only if they are there.
 
@@ -76,8 +88,26 @@ def is_importing(name):
     return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
 
 
+def enter_environment(arguments):
+    """Begin a command `python -m utils.NAME` anew with .venv's Python, if this one lacks MXNet.
+
+    arguments: of this process, with the interpreter. The doctor stays, to tell where it is.
+    """
+    words = arguments[arguments.index("-m") + 1 :] if sys.argv[:1] == ["-m"] else []
+    is_command = words and words[0].startswith("utils.") and words[0] != "utils.doctor"
+    if not is_command or importlib.util.find_spec("mxnet"):
+        return
+    python = ROOT / ".venv" / "bin" / "python"
+    if not python.exists() or Path(sys.prefix) == python.parents[1]:
+        sys.exit(
+            f"MXNet is not installed here: run `make setup` in {ROOT}, then repeat the command"
+        )
+    os.execv(python, [str(python), "-m", *words])
+
+
 def prepare():
     """Make `import mxnet` work, quick and with every core; `utils` calls it before that import."""
+    enter_environment(sys.orig_argv)
     if "mxnet" in sys.modules and "OMP_NUM_THREADS" not in os.environ:
         warnings.warn(
             "MXNet was imported before utils and runs on half of the processors: "
@@ -85,6 +115,9 @@ def prepare():
             stacklevel=2,
         )
     os.environ.setdefault("OMP_NUM_THREADS", str(core_count()))
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT  # libgomp reads it when it is loaded
+    borrow_libraries()
     preload_cuda_libraries()
     if QuickImport not in sys.meta_path:
         sys.meta_path.insert(0, QuickImport)
@@ -192,6 +225,45 @@ def _quota_of(folder):
     except (OSError, ValueError):  # no such file, or the word "max"
         return float("inf")
     return limit if limit > 0 else float("inf")
+
+
+def borrow_libraries():
+    """Load those BORROWED libraries that the system lacks from the packages that carry them.
+
+    Returns:
+        The names that were borrowed.
+    """
+    borrowed = []
+    for name, pattern in BORROWED.items():
+        if not can_load(name):
+            copies = (path for folder in sys.path for path in sorted(Path(folder).glob(pattern)))
+            path = next(copies, None)
+            if path is not None:
+                load_as(name, path)
+                borrowed.append(name)
+    return borrowed
+
+
+def can_load(name):
+    """Return whether the loader finds a library."""
+    try:
+        ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False
+    return True
+
+
+def load_as(name, path):
+    """Load a library under another name, by which others that need it will find it.
+
+    A library is known by the name that is written in it, so a copy in memory gets the other one.
+    """
+    own, wanted = path.name.encode() + b"\0", name.encode()
+    content = path.read_bytes().replace(own, wanted.ljust(len(own), b"\0"))
+    file = os.memfd_create(name)
+    os.write(file, content)
+    ctypes.CDLL(f"/proc/self/fd/{file}", mode=ctypes.RTLD_GLOBAL)
+    os.close(file)
 
 
 def preload_cuda_libraries():

@@ -9,6 +9,7 @@ that could fail or crash is tried in another process.
 import ctypes
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,13 @@ from importlib import metadata
 from pathlib import Path
 
 from utils import compat
+from utils.command_line import Parser
 
 PYTHONS = ((3, 10), (3, 13))  # first and last
 NUMPYS = ((1, 23, 5), (2, 3))  # from the first to below the second
+HEADLESS, OPENCV_VERSION = "opencv-python-headless", "4.11.0.86"
+OPENCVS = (HEADLESS, "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+PIP = f"{sys.executable} -m pip"
 MXNET_PACKAGES = ("mxnet", "mxnet-cu117")
 # MXNet's CUDA builds hold machine code for compute capabilities 5.0, 6.0, 7.0, 8.0 and 8.6 and no
 # PTX: it also runs on later cards of the same major numbers, and on no others.
@@ -93,13 +98,47 @@ def explain_import_error(error):
     if "libcuda.so" in error:
         cause = "this is MXNet's GPU build, and the NVIDIA driver (libcuda.so.1) is absent"
         return cause, f"install the NVIDIA driver, or take the CPU build: {CPU_BUILD}"
-    if "cannot open shared object file" in error:
-        library = error.split(":")[-3].strip() if error.count(":") >= 2 else error
-        cause = f"a library that MXNet's GPU build needs is absent: {library}"
-        return cause, f"{GPU_BUILD} brings all CUDA libraries, {CPU_BUILD} needs none"
+    missing = re.search(r"(\S+): cannot open shared object file", error)
+    if missing:
+        return explain_missing_library(missing.group(1))
     if "distutils" in error:
         return "Python 3.12 and newer need setuptools < 81, which brings distutils", SET_UP
     return f"`import mxnet` fails: {error}", f"make clean, then {SET_UP}"
+
+
+def explain_missing_library(name):
+    """Return (cause, fix) for a shared library that MXNet needs and the loader does not find."""
+    if any(path.endswith(f"/{name}") for path in compat.CUDA_LIBRARIES):
+        cause = f"a library that MXNet's GPU build needs is absent: {name}"
+        return cause, f"{GPU_BUILD} brings all CUDA libraries, {CPU_BUILD} needs none"
+    cause = f"a library of the system that MXNet needs is absent: {name}"
+    if name in compat.BORROWED:
+        package = compat.BORROWED[name].partition(".libs")[0].replace("_", "-")
+        debian = name.replace(".so.", "")
+        return cause, f"{SET_UP} installs {package}, which carries it; or apt install {debian}"
+    return cause, "install the package of your system that has this file"
+
+
+def check_opencv():
+    """Find the OpenCV packages, of which there must be the headless one alone."""
+    packages = {name: installed_version(name) for name in OPENCVS}
+    found = {name: version for name, version in packages.items() if version}
+    value = ", ".join(f"{name} {version}" for name, version in found.items()) or "not installed"
+    if list(found) == [HEADLESS]:
+        works, _, error = run_python("import cv2")
+        if works:
+            return Finding("OpenCV", value)
+        return Finding(
+            "OpenCV", value, f"`import cv2` fails: {error}", f"make clean, then {SET_UP}"
+        )
+    if not found:
+        return Finding("OpenCV", value, "pictures cannot be read without it", SET_UP)
+    cause = "pip's resolver has added an OpenCV that needs a window system (libGL) to the headless "
+    cause += "one, in the same folder cv2/"
+    others = " ".join(name for name in found if name != HEADLESS)
+    wanted = f"{HEADLESS}=={found.get(HEADLESS, OPENCV_VERSION)}"
+    fix = f"{PIP} uninstall --yes {others} && {PIP} install --no-deps --force-reinstall {wanted}"
+    return Finding("OpenCV", value, cause, fix)
 
 
 def check_gluoncv(mxnet_works):
@@ -121,13 +160,17 @@ def check_package():
     """Find which `utils` a lesson gets, which starts in another folder than this project."""
     ours = str(Path(compat.__file__).parent)
     with tempfile.TemporaryDirectory() as elsewhere:
-        code = "import utils; print(list(utils.__path__)[0])"
-        works, found, _ = run_python(code, elsewhere)
+        code = "import utils; print(getattr(utils, '__file__', None) or list(utils.__path__)[0])"
+        works, found, error = run_python(code, elsewhere)
+    found = found.removesuffix("/__init__.py")
     if found == ours:
         return Finding("Package utils", ours)
-    if not works:
+    if not works and error.endswith("No module named 'utils'"):
         cause = "the lessons cannot import the package utils: it is not installed"
         return Finding("Package utils", "not installed", cause, SET_UP)
+    if not works:
+        cause = f"a package called utils comes first and fails to import: {error}"
+        return Finding("Package utils", "unknown", cause, "take it off PYTHONPATH or uninstall it")
     cause = f"another package called utils comes first; the lessons need {ours}"
     fix = f"uninstall the package that owns {found} or take it off PYTHONPATH; {SET_UP}"
     return Finding("Package utils", found, cause, fix)
@@ -224,7 +267,8 @@ def examine():
     gpus = find_gpus()
     mxnet = check_mxnet()
     works = not mxnet.cause
-    findings = [check_platform(), check_python(), check_numpy(), mxnet, check_gluoncv(works)]
+    findings = [check_platform(), check_python(), check_numpy(), mxnet, check_opencv()]
+    findings.append(check_gluoncv(works))
     findings += [check_package(), check_threads(), check_gpus(gpus), check_context(works, gpus)]
     return findings
 
@@ -246,7 +290,28 @@ def _dotted(version):
     return ".".join(str(part) for part in version)
 
 
-if __name__ == "__main__":
+def main(arguments=None):
+    """Examine and report; return the exit status, 1 if anything is wrong."""
+    Parser(prog="python -m utils.doctor", description=__doc__).parse_args(arguments)
+    python = compat.ROOT / ".venv" / "bin" / "python"
+    absent = not any(map(installed_version, MXNET_PACKAGES))
+    if absent and python.exists() and not running_in(python.parents[1]):
+        print(
+            f"This is {sys.executable}, which lacks the packages.\n{python.parents[1]} has them and "
+            "is not in use. Commands `python -m utils.NAME` find it by themselves;\nfor all else: "
+            f". {python.parent}/activate\nThis is what the doctor says in there:\n",
+            flush=True,
+        )
+        return subprocess.call([python, "-m", "utils.doctor"], cwd=compat.ROOT)
     results = examine()
     print(report(results))
-    sys.exit(any(finding.cause for finding in results))
+    return int(any(finding.cause for finding in results))
+
+
+def running_in(environment):
+    """Return whether this interpreter is that of a virtual environment."""
+    return Path(sys.prefix).resolve() == environment.resolve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
