@@ -297,9 +297,10 @@ def main(arguments=None):
     absent = not any(map(installed_version, MXNET_PACKAGES))
     if absent and python.exists() and not running_in(python.parents[1]):
         print(
-            f"This is {sys.executable}, which lacks the packages.\n{python.parents[1]} has them and "
-            "is not in use. Commands `python -m utils.NAME` find it by themselves;\nfor all else: "
-            f". {python.parent}/activate\nThis is what the doctor says in there:\n",
+            f"This is {sys.executable}, which lacks the packages.\n"
+            f"{python.parents[1]} has them and is not in use.\n"
+            "Commands `python -m utils.NAME` find it by themselves; for all else:\n"
+            f"  . {python.parent}/activate\nThis is what the doctor says in there:\n",
             flush=True,
         )
         return subprocess.call([python, "-m", "utils.doctor"], cwd=compat.ROOT)
