@@ -20,8 +20,8 @@ help: ## list the targets
 setup: ## make .venv with the locked packages, unless it is up to date
 	@tools/setup $(VARIANT)
 
-run: data ## execute every lesson; pages and index.html under build/lessons/
-	$(python) tools/run_lessons.py
+run: data ## execute every lesson; pages under build/lessons/index.html (LESSONS=05: that one alone)
+	$(python) tools/run_lessons.py $(if $(LESSONS),--lessons $(LESSONS))
 
 test: export SINGLE_SHOT_PROFILE = class
 test: data ## unit tests, then every lesson against its stored outputs (LESSONS=05: that one alone)

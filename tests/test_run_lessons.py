@@ -1,12 +1,12 @@
 """tools/run_lessons.py, on small notebooks written for the purpose."""
 
-import importlib.util
+import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -19,10 +19,15 @@ SCRIPT = ROOT / "tools" / "run_lessons.py"
 @pytest.fixture(scope="module")
 def run_lessons():
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("run_lessons", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        return importlib.import_module("run_lessons")
+
+
+@pytest.fixture(scope="module")
+def pages(run_lessons):
+    """The module that writes pages."""
+    return sys.modules["pages"]
 
 
 def write_lesson(folder, name, *cells):
@@ -38,7 +43,13 @@ def write_lesson(folder, name, *cells):
 def test_one_failing_lesson_is_named_and_the_others_still_run(tmp_path):
     notebooks, output = tmp_path / "notebooks", tmp_path / "build"
     notebooks.mkdir()
-    write_lesson(notebooks, "00_good", "import os", "print(os.getcwd())")
+    write_lesson(
+        notebooks,
+        "00_good",
+        "import os",
+        "os.write(1, b'past the notebook\\n')",
+        "print(os.getcwd())",
+    )
     write_lesson(notebooks, "01_bad", "1 + 1", "", "raise ValueError('no anchors')", "3")
     write_lesson(notebooks, "02_dead", "import os", "os._exit(1)")
     (notebooks / "03_torn.ipynb").write_text('{"cells": [')
@@ -46,16 +57,15 @@ def test_one_failing_lesson_is_named_and_the_others_still_run(tmp_path):
     write_lesson(notebooks, "appendix", "raise SystemError('not a lesson')")
     before = {path: path.read_bytes() for path in notebooks.iterdir()}
 
-    started = time.monotonic()
     command = [sys.executable, SCRIPT, "--notebooks", notebooks, "--output", output]
     environment = os.environ | {"SINGLE_SHOT_PROFILE": "smoke", "PYTHONPATH": str(ROOT)}
     child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
     assert child.returncode == 1, child.stderr
-    assert time.monotonic() - started < 120  # the dead kernel is noticed
     lines = child.stdout.splitlines()
     assert lines[0] == "run 5 lessons with profile smoke"
-    assert lines[1].startswith("[1/5] 00_good  passed") and "remaining about" in lines[1]
+    assert any("00_good  passed" in line and "remaining about" in line for line in lines)
+    assert (output / "00_good.log").read_text() == "past the notebook\n"
     assert "  01_bad: code cell 2: ValueError: no anchors" in lines
     assert "  02_dead: code cell 2: Kernel died" in lines
     assert "03_torn.ipynb is not a notebook" in child.stdout
@@ -65,7 +75,7 @@ def test_one_failing_lesson_is_named_and_the_others_still_run(tmp_path):
     assert {path: path.read_bytes() for path in notebooks.iterdir()} == before
 
     executed = nbformat.read(output / "00_good.ipynb", as_version=4)
-    assert executed.cells[2].outputs[0].text.strip() == str(notebooks)
+    assert executed.cells[3].outputs[0].text.strip() == str(notebooks)
     assert "ValueError" in (output / "01_bad.html").read_text()
     index = (output / "index.html").read_text()
     assert '<a href="00_good.html">Lesson &amp; 00_good</a>' in index
@@ -74,11 +84,10 @@ def test_one_failing_lesson_is_named_and_the_others_still_run(tmp_path):
 
 def test_a_lesson_over_its_time_limit_is_stopped(run_lessons, tmp_path):
     path = write_lesson(tmp_path, "00_slow", "import time; time.sleep(600)", "1")
-    started, cells = time.monotonic(), []
+    cells = []
     _, error = run_lessons.run_lesson(path, 5, lambda *cell: cells.append(cell))
     assert error == "code cell 1: the time limit of 5 s was reached"
     assert cells == [(1, 2)]
-    assert time.monotonic() - started < 60
 
 
 def test_no_lessons_is_an_error(run_lessons, tmp_path, capsys):
@@ -89,14 +98,16 @@ def test_no_lessons_is_an_error(run_lessons, tmp_path, capsys):
 
 def test_remaining_time_comes_from_the_earlier_run_or_the_mean(run_lessons, tmp_path):
     results = [run_lessons.Result("a", "A", 10.0), run_lessons.Result("b", "B", 30.0, "broken")]
-    run_lessons.write_index(results, "class", tmp_path)
+    run_lessons.write_results(results, "class", tmp_path)
     assert run_lessons.earlier_times(tmp_path, "class") == {"a": 10.0, "b": 30.0}
     assert run_lessons.earlier_times(tmp_path, "smoke") == {}
     assert json.loads((tmp_path / "results.json").read_text())["lessons"][1]["error"] == "broken"
 
-    progress = run_lessons.Progress(["a", "b", "c"], {"a": 10.5, "b": 30.0}, io.StringIO())
+    progress = run_lessons.Progress(["a", "b", "c"], {"a": 10.5, "b": 30.0}, 1, io.StringIO())
     assert progress.remaining() == "remaining about 1:00"  # 10.5 + 30 + their mean
-    unknown = run_lessons.Progress(["a", "b"], {}, io.StringIO())
+    two = run_lessons.Progress(["a", "b", "c"], {"a": 10.5, "b": 30.0}, 2, io.StringIO())
+    assert two.remaining() == "remaining about 0:30"
+    unknown = run_lessons.Progress(["a", "b"], {}, 1, io.StringIO())
     assert unknown.remaining() == "remaining unknown"
     unknown.results.append(run_lessons.Result("a", "A", 50.0))
     unknown.started -= 49.5
@@ -109,19 +120,80 @@ def test_terminal_shows_every_cell(run_lessons):
             return True
 
     terminal = Terminal()
-    progress = run_lessons.Progress(["00_tour"], {}, terminal)
-    progress.begin("00_tour")
-    progress.cell(3, 12)
-    assert "[1/1] 00_tour  cell 3 of 12" in terminal.getvalue().splitlines()[-1]
+    progress = run_lessons.Progress(["00_tour", "01_boxes"], {}, 2, terminal)
+    progress.cell("00_tour", 3, 12)
+    progress.cell("01_boxes", 1, 5)
+    assert "00_tour 3/12, 01_boxes 1/5; " in terminal.getvalue().splitlines()[-1]
 
 
-def test_pages_hold_the_alt_text_of_pictures(run_lessons, tmp_path):
+def test_the_longest_lessons_come_first(run_lessons):
+    paths = [Path(f"{name}.ipynb") for name in ("00_tour", "08_training", "09_inference")]
+    names = [path.stem for path in run_lessons.longest_first(paths)]
+    assert names == ["08_training", "00_tour", "09_inference"]
+    known = run_lessons.longest_first(paths, {"00_tour": 3, "09_inference": 5})
+    assert [path.stem for path in known] == ["09_inference", "00_tour", "08_training"]
+
+
+def test_pages_hold_the_alt_text_of_pictures(pages, tmp_path):
     picture = {"output_type": "display_data", "data": {"image/png": "aGVsbG8="}}
     picture["metadata"] = {"image/png": {"alt": 'two "boxes" & an arrow'}}
     path = write_lesson(tmp_path, "00_drawn", "draw()")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[1].outputs = [nbformat.from_dict(picture)]
-    run_lessons.write_pages(notebook, path, tmp_path)
+    pages.write_pages(notebook, path, tmp_path)
     page = (tmp_path / "00_drawn.html").read_text()
     assert """alt='two "boxes" &amp; an arrow'""" in page
     assert "No description has been provided" not in page
+
+
+LINK = re.compile(r'(?:href|src)="([^"]*)"')
+
+
+def test_every_link_of_every_page_leads_somewhere_here(pages, run_lessons, tmp_path, monkeypatch):
+    def read_prose(path, as_version):
+        notebook = nbformat.reads(path.read_text(), as_version)
+        notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+        return notebook
+
+    monkeypatch.setattr(pages.nbformat, "read", read_prose)
+    lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    names = [path.stem for path in lessons]
+    for path in lessons:
+        pages.write_pages(nbformat.read(path, as_version=4), path, tmp_path, names)
+    results = [run_lessons.Result(name, name.title(), 1.0) for name in names]
+    run_lessons.write_results(results, "class", tmp_path)
+    written = sorted(tmp_path.rglob("*.html"))
+    assert len(written) == 2 * len(names) + 1
+    for page in written:
+        text = page.read_text()
+        for target in LINK.findall(text):
+            if not target.startswith(("#", "data:")):
+                assert (page.parent / target.partition("#")[0]).exists(), (page.name, target)
+                assert not target.endswith(".ipynb")
+        assert not re.search(r"<script|<link|@import|url\(['\"]?http", text)
+        assert 'name="viewport"' in text
+    for place, name in enumerate(names):
+        text = (tmp_path / f"{name}.html").read_text()
+        assert text.count('href="index.html"') >= 2
+        neighbours = {"prev": names[place - 1 : place], "next": names[place + 1 : place + 2]}
+        for rel, neighbour in neighbours.items():
+            assert re.findall(rf'href="(\w+).html" rel="{rel}"', text) == 2 * neighbour
+
+
+def luminance(color):
+    """Return the relative luminance of a colour such as #0b57a4 (WCAG 2.2)."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_colours_of_pages_can_be_read(pages, dark):
+    style = pages.STYLE + pages.LESSON_STYLE
+    dark_part = style[style.index("@media (prefers") : style.index("</style>")]
+    part, background = (dark_part, "#16181c") if dark else (style.replace(dark_part, ""), "#f5f5f5")
+    colors = re.findall(r"[^-]color: (#[0-9a-f]{6})", part)
+    assert len(colors) >= 3
+    for color in colors:
+        light, low = sorted((luminance(color), luminance(background)), reverse=True)
+        assert (light + 0.05) / (low + 0.05) >= 4.5, color

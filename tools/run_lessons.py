@@ -1,48 +1,36 @@
 """Execute the lessons top to bottom and write pages for reading; `make run` calls it.
 
-    python tools/run_lessons.py [--notebooks FOLDER] [--output FOLDER] [--time-limit SECONDS]
+    python tools/run_lessons.py [--lessons NUMBER ...] [--notebooks FOLDER] [--output FOLDER]
+                                [--time-limit SECONDS]
 
-Each lesson gets a kernel of its own. The notebooks stay as they are: executed copies, pages and an
-index.html go to the output folder. Exit status 1 if a lesson fails.
+As many lessons at a time as there are cores, each with a kernel of its own. The notebooks stay as
+they are: executed copies, pages and an index.html go to the output folder, and what kernels print
+past their notebooks to NAME.log there. Exit status 1 if a lesson fails.
 """
 
-import argparse
-import html
 import json
 import os
-import re
+import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from utils.command_line import Parser
+from utils.compat import core_count
 from utils.context import run_profile
 
 import nbformat
-from jinja2 import DictLoader
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from nbconvert import HTMLExporter
+from pages import title_of, write, write_index, write_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME_LIMIT = 900  # seconds for one lesson
-PAGE = """<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>Single Shot: lessons</title>
-<style>body {{ font: 16px sans-serif; margin: 2em auto; max-width: 50em }}
-td, th {{ padding: .3em 1em .3em 0; text-align: left; vertical-align: top }}</style>
-<h1>Single Shot</h1><p>Run with profile <b>{profile}</b>.</p>
-<table><tr><th>Lesson</th><th>Time</th><th>Result</th></tr>
-{rows}
-</table></html>
-"""
-# nbconvert's default template drops the alt text that `plotting.show` stores with a picture.
-LESSON_TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
-{%- block data_png scoped -%}
-{%- set alt = output | get_metadata('alt', 'image/png') -%}
-{%- set image = '<img alt="' ~ (alt | escape_html) ~ '" ' if alt else '<img ' -%}
-{{ super() | replace('<img ', image, 1) }}
-{%- endblock data_png -%}
-"""
+TRAINING = ("12_", "08_", "13_")  # the lessons that train, the longest first
 
 
 @dataclass
@@ -60,31 +48,39 @@ class Result:
 
 
 class Progress:
-    """One line of text for each lesson: where it is, how long it took, how long the rest takes."""
+    """A line of text for each lesson that ends: how long it took, how long the rest will take.
 
-    def __init__(self, lessons, expected, stream=sys.stdout):
-        self.lessons, self.expected, self.stream = lessons, expected, stream
-        self.live = stream.isatty()  # rewrite the line after every cell
-        self.results, self.started = [], time.monotonic()
+    On a terminal another line, the last one, tells what runs just now.
+    """
 
-    def begin(self, lesson):
-        number = len(self.results) + 1
-        self.head = f"[{number}/{len(self.lessons)}] {lesson}"
-        print(self.head, end=" ", file=self.stream, flush=True)
+    def __init__(self, lessons, expected, num_workers=1, stream=sys.stdout):
+        self.lessons, self.expected, self.num_workers = lessons, expected, num_workers
+        self.stream, self.live = stream, stream.isatty()
+        self.results, self.running, self.started = [], {}, time.monotonic()
+        self.lock = threading.Lock()
 
-    def cell(self, number, total):
-        if self.live:
-            text = f"\r\x1b[K{self.head}  cell {number} of {total}, {self.remaining()}"
-            print(text, end=" ", file=self.stream, flush=True)
+    def cell(self, lesson, number, total):
+        """Show that a cell of a lesson begins."""
+        with self.lock:
+            self.running[lesson] = f"{lesson} {number}/{total}"
+            if self.live:
+                text = f"\r\x1b[K{', '.join(self.running.values())}; {self.remaining()}"
+                print(text, end=" ", file=self.stream, flush=True)
 
     def end(self, result):
-        self.results.append(result)
-        start = f"\r\x1b[K{self.head} " if self.live else ""
-        elapsed = clock(time.monotonic() - self.started)
-        text = f" {result.verdict}  {result.seconds:.0f} s, elapsed {elapsed}, {self.remaining()}"
-        print(start + text, file=self.stream, flush=True)
-        if result.error:
-            print(f"  {result.lesson}: {result.error}", file=self.stream, flush=True)
+        """Show how a lesson ended."""
+        with self.lock:
+            self.running.pop(result.lesson, None)
+            self.results.append(result)
+            start = "\r\x1b[K" if self.live else ""
+            number = f"[{len(self.results)}/{len(self.lessons)}]"
+            elapsed = clock(time.monotonic() - self.started)
+            text = f"{number} {result.lesson}  {result.verdict}  {result.seconds:.0f} s, "
+            print(
+                f"{start}{text}elapsed {elapsed}, {self.remaining()}", file=self.stream, flush=True
+            )
+            if result.error:
+                print(f"  {result.lesson}: {result.error}", file=self.stream, flush=True)
 
     def remaining(self):
         """Estimate from each lesson's time in an earlier run, or else the mean so far."""
@@ -94,9 +90,19 @@ class Progress:
         if left and not known:
             return "remaining unknown"
         mean = sum(known) / len(known)
-        spent = time.monotonic() - self.started - sum(done.values())
+        spent = (time.monotonic() - self.started) * self.num_workers - sum(done.values())
         rest = sum(self.expected.get(lesson, mean) for lesson in left) - spent
-        return f"remaining about {clock(max(0, rest))}"
+        return f"remaining about {clock(max(0, rest) / self.num_workers)}"
+
+
+def longest_first(paths, expected=()):
+    """Return notebooks in the order in which several workers are done with them soonest.
+
+    expected: seconds by name, of an earlier run; without it, those that train come first.
+    """
+    guess = {name: 1 for path in paths if path.name.startswith(TRAINING) for name in [path.stem]}
+    seconds = dict(expected) or guess
+    return sorted(paths, key=lambda path: (-seconds.get(path.stem, 0), path))
 
 
 def clock(seconds):
@@ -104,13 +110,14 @@ def clock(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def run_lesson(path, time_limit, on_cell):
+def run_lesson(path, time_limit, on_cell, log=subprocess.DEVNULL):
     """Execute one notebook.
 
     Args:
         path: the notebook, which is not changed.
         time_limit: seconds for the whole lesson.
         on_cell: called with (number, total) of every code cell before it runs.
+        log: file for what the kernel prints past its notebook, such as messages of C++.
     Returns:
         The executed notebook, and what went wrong with the number of the cell, or "".
     """
@@ -138,7 +145,7 @@ def run_lesson(path, time_limit, on_cell):
         on_cell_execute=cell_begins,
     )
     try:
-        client.execute()
+        client.execute(stdout=log, stderr=log)
     except CellExecutionError as error:
         return notebook, f"code cell {current}: {error.ename}: {error.evalue}"
     except CellTimeoutError:
@@ -148,41 +155,10 @@ def run_lesson(path, time_limit, on_cell):
     return notebook, ""
 
 
-def title_of(notebook, default):
-    """Return the first heading of a notebook."""
-    texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    heading = re.search(r"^# +(.+)$", "\n".join(texts), re.MULTILINE)
-    return heading.group(1).strip() if heading else default
-
-
-def write(path, text):
-    """Write a file in one step, so that nobody finds half of it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write_pages(notebook, path, output):
-    """Write an executed notebook and its web page, pictures with their alt text inside."""
-    write(output / path.name, nbformat.writes(notebook))
-    exporter = HTMLExporter(
-        embed_images=True,
-        extra_loaders=[DictLoader({"lesson.html.j2": LESSON_TEMPLATE})],
-        template_file="lesson.html.j2",
-    )
-    resources = {"metadata": {"path": str(path.parent), "name": path.stem}}
-    write(output / f"{path.stem}.html", exporter.from_notebook_node(notebook, resources)[0])
-
-
-def write_index(results, profile, output):
+def write_results(results, profile, output):
     """Write index.html and, for the next run's estimate and other programs, results.json."""
-    row = '<tr><td><a href="{0}.html">{1}</a></td><td>{2:.0f} s</td><td>{3}</td></tr>'
-    rows = []
-    for result in results:
-        verdict = html.escape(f"{result.verdict} {result.error}")
-        cells = (result.lesson, html.escape(result.title), result.seconds, verdict)
-        rows.append(row.format(*cells))
-    write(output / "index.html", PAGE.format(profile=profile, rows="\n".join(rows)))
+    results = sorted(results, key=lambda result: result.lesson)
+    write_index(results, profile, output)
     summary = {"profile": profile, "lessons": [asdict(result) for result in results]}
     write(output / "results.json", json.dumps(summary, indent=1) + "\n")
 
@@ -205,33 +181,52 @@ def table(results):
     return "\n".join(lines)
 
 
+def run_all(paths, names, profile, options):
+    """Run lessons, the longest first, several at a time; write their pages; return the Results."""
+    expected = earlier_times(options.output, profile)
+    num_workers = min(core_count(), len(paths))
+    if num_workers > 1:
+        os.environ["OMP_NUM_THREADS"] = "1"  # kernels inherit it
+    progress = Progress([path.stem for path in paths], expected, num_workers)
+
+    def run(path):
+        started = time.monotonic()
+        with open(options.output / f"{path.stem}.log", "wb") as log:
+            on_cell = partial(progress.cell, path.stem)
+            notebook, error = run_lesson(path, options.time_limit, on_cell, log)
+        write_pages(notebook, path, options.output, names)
+        seconds = time.monotonic() - started
+        progress.end(Result(path.stem, title_of(notebook, path.stem), seconds, error))
+
+    with ThreadPoolExecutor(num_workers) as pool:
+        for _ in pool.map(run, longest_first(paths, expected)):
+            write_results(progress.results, profile, options.output)
+    return sorted(progress.results, key=lambda result: result.lesson)
+
+
 def main(arguments=None):
     """Run every lesson; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
-    parser.add_argument("--output", type=Path, default=ROOT / "build/lessons", metavar="FOLDER")
-    parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS")
+    parser = Parser(prog="tools/run_lessons.py", description=__doc__)
+    add = parser.add_argument
+    add("--lessons", nargs="+", default=[], metavar="NUMBER", help="these alone")
+    add("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER", help="read from")
+    add("--output", type=Path, default=ROOT / "build/lessons", metavar="FOLDER", help="written to")
+    limit_help = "seconds for one lesson"
+    add("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help=limit_help)
     options = parser.parse_args(arguments)
 
     profile = run_profile().name
     paths = sorted(options.notebooks.glob("[0-9]*.ipynb"))
+    names = [path.stem for path in paths]
+    paths = [path for path in paths if path.name.startswith(tuple(options.lessons or ("",)))]
     if not paths:
         print(f"no lessons: {options.notebooks} holds no notebook whose name begins with a digit")
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     print(f"run {len(paths)} lessons with profile {profile}", flush=True)
-    expected = earlier_times(options.output, profile)
-    progress = Progress([path.stem for path in paths], expected)
-    for path in paths:
-        progress.begin(path.stem)
-        started = time.monotonic()
-        notebook, error = run_lesson(path, options.time_limit, progress.cell)
-        seconds = time.monotonic() - started
-        write_pages(notebook, path, options.output)
-        progress.end(Result(path.stem, title_of(notebook, path.stem), seconds, error))
-        write_index(progress.results, profile, options.output)
-    print(f"\n{table(progress.results)}\n\npages: {options.output / 'index.html'}")
-    return int(any(result.error for result in progress.results))
+    results = run_all(paths, names, profile, options)
+    print(f"\n{table(results)}\n\npages: {options.output / 'index.html'}")
+    return int(any(result.error for result in results))
 
 
 if __name__ == "__main__":

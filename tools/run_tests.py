@@ -20,12 +20,12 @@ from pathlib import Path
 
 from utils.compat import core_count
 
+from run_lessons import longest_first
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "tests"
 NBVAL = ["--nbval-sanitize-with", "tests/nbval_sanitize.cfg", "--nbval-kernel-name", "python3"]
 NBVAL += ["--nbval-cell-timeout", "600", "--timeout", "900"]
-# Those that train come first, so that no worker is left alone with one at the end.
-LONGEST_FIRST = ("12_", "08_", "13_")
 START_UP = """import sys
 sys.path.insert(0, {tests!r})
 from stand_in_device import take_over
@@ -102,7 +102,7 @@ def lesson_paths(numbers=()):
     if unknown:
         raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; they are numbered 00 to 13")
     paths = [path for path in paths if path.name.startswith(tuple(numbers or ("",)))]
-    return sorted(paths, key=lambda path: (not path.name.startswith(LONGEST_FIRST), path))
+    return longest_first(paths)  # so that no worker is left alone with one at the end
 
 
 def run_pytest(name, arguments, environment, log=None):
