@@ -35,8 +35,8 @@ fuzz: setup ## spoiled files for the readers and archives, trainings killed, oth
 	$(unit_tests) --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \
 		tests/downloads/test_archives.py tests/test_faults.py
 
-lab: setup ## open JupyterLab on the lessons
-	$(python) -m jupyter lab --notebook-dir=. notebooks
+lab: setup ## open JupyterLab on the tour, in a working copy of the lessons: work/notebooks/
+	@tools/lab
 
 data: setup ## build the data sets under data/, unless they are there
 	$(python) -m utils.make_data

@@ -1,5 +1,7 @@
 """Detection: worked out by hand, and against MXNet's operator on random predictions."""
 
+from types import SimpleNamespace
+
 from utils import detection
 from utils.anchors import multibox_prior
 from utils.boxes import box_iou, clip_boxes, decode_offsets
@@ -232,3 +234,29 @@ def test_detections_of_a_data_set_are_kept_from_the_score_of_the_protocol_on():
     (rows,) = detect_dataset(detector, DetectionDataset([(image, np.zeros((0, 5)))], "ab"))
     expected = [[0, 0.3, 0, 0, 0.5, 0.5], [1, 0.02, 0.5, 0.25, 1, 1]]  # fractions of the image
     np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_difficult_objects_neither_count_nor_hurt(monkeypatch):
+    rows = np.array([[0, 0.9, 0.1, 0.1, 0.4, 0.4], [0, 0.8, 0.6, 0.6, 0.9, 0.9]])
+    boxes = [np.array([[0, 0.1, 0.1, 0.4, 0.4], [0, 0.1, 0.6, 0.4, 0.9], [0, 0.6, 0.6, 0.9, 0.9]])]
+    monkeypatch.setattr(detection, "detect_dataset", lambda *_: [rows])
+    data = SimpleNamespace(labels=boxes, class_names=("cat",), difficult=[np.zeros(3, bool)])
+    assert detection.evaluate_detector(None, data).ap50 == pytest.approx(67 / 101)
+    data.difficult = [np.array([False, True, False])]  # the one that is missed
+    assert detection.evaluate_detector(None, data).ap50 == 1
+
+
+def test_many_classes_take_the_memory_of_one_image(monkeypatch):
+    """What is decoded at once must not grow with the number of images."""
+    sizes, box_nms = [], nd.contrib.box_nms
+
+    def measured(rows, **options):
+        sizes.append(rows.size)
+        return box_nms(rows, **options)
+
+    monkeypatch.setattr(nd.contrib, "box_nms", measured)
+    anchors = multibox_prior(4, 4, (0.2, 0.4), (1, 2))
+    num_anchors = anchors.shape[1]
+    logits = nd.random.normal(shape=(7, num_anchors, 81))
+    rows = detection.per_class_detection(anchors, logits, nd.zeros((7, 4 * num_anchors)))
+    assert len(rows) == 7 and max(sizes) == 80 * num_anchors * 5

@@ -32,7 +32,7 @@ a { color: #0b57a4 }
 LESSON_STYLE = """<style>
 :root { color-scheme: light }
 body.jp-Notebook { background: #fff; overflow: auto }
-.jp-Cell .jp-InputPrompt, .jp-Cell .jp-OutputPrompt { color: #595959 !important; opacity: 1 !important }
+.jp-InputPrompt, .jp-OutputPrompt { color: #595959 !important; opacity: 1 !important }
 .jp-RenderedHTMLCommon { max-width: 75ch }
 .highlight .c1, .highlight .c { color: #2f6363 }
 .highlight .mi, .highlight .mf { color: #006400 }

@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from utils.checkpoint import replace_atomically
+
 import nbformat
 import numpy as np
 from scipy import stats
@@ -172,8 +174,16 @@ def summary(runs):
     return spreads
 
 
+def read_record():
+    """Return {file: {"facts": [...], "spreads": {...}}}, see `record`."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
 def record(path, num_runs, jobs):
-    """Run a file so many times; return its entry of the record."""
+    """Run a file so many times; return its entry of the record.
+
+    facts: the comparisons that were the same in every run; spreads: see `summary`.
+    """
     with ThreadPoolExecutor(jobs) as pool:
         runs = [*pool.map(partial(run_elsewhere, path), range(num_runs))]
     spreads = summary(runs)
@@ -192,7 +202,6 @@ def table(spreads):
 
 def main(arguments=None):
     """Record the spreads; return the exit status."""
-    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     parser.add_argument("--runs", type=int, default=20, help="default: 20")
@@ -202,12 +211,14 @@ def main(arguments=None):
     if options.worker:
         options.worker.write_text(json.dumps(run_file(options.files[0].resolve())))
         return 0
-    for path in options.files or [ROOT / name for name in known]:
+    for path in options.files or [ROOT / name for name in read_record()]:
         started, name = time.monotonic(), str(path.resolve().relative_to(ROOT))
-        known[name] = record(path.resolve(), options.runs, options.jobs)
+        entry = record(path.resolve(), options.runs, options.jobs)
+        known = read_record() | {name: entry}  # others may have written meanwhile
         print(f"{name}: {options.runs} runs in {time.monotonic() - started:.0f} s")
-        print(table(known[name]["spreads"]), flush=True)
-        RECORD.write_text(json.dumps(known, indent=1) + "\n")
+        print(table(entry["spreads"]), flush=True)
+        text = json.dumps(known, indent=1) + "\n"
+        replace_atomically(RECORD, lambda file, text=text: Path(file).write_text(text))
     return 0
 
 

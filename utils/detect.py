@@ -16,6 +16,7 @@ from utils.detection import DISPLAY_THRESHOLD, detect, load_detector
 from utils.labels.pictures import SUFFIXES, read_picture
 from utils.make_data import DATA_ROOT, sha256
 from utils.plotting import show_detections, to_png
+from utils.progress import progress
 from utils.records import RecordError
 from utils.video import VideoError, annotate_frame, film_facts, read_frames, write_frames
 
@@ -118,7 +119,7 @@ def detect_film(path, name, detector, threshold, results):
 
     def annotated():
         total = facts.num_frames or None
-        bar = tqdm(read_frames(path), path.name, total, unit="frame", disable=None)
+        bar = progress(read_frames(path), desc=path.name, total=total, unit="frame")
         number = None
         for number, frame in enumerate(bar):
             detections_px = detect(frame, detector, threshold)
@@ -147,7 +148,7 @@ def detect_all(sources, root, detector, threshold, results):
     root: the folder that names are relative to. A file that cannot be read is told and counted.
     """
     try:
-        for path in tqdm(sources, unit="file", disable=None):
+        for path in progress(sources, unit="file"):
             run = detect_film if path.suffix.lower() in FILMS else detect_image
             name = str(path.relative_to(root))
             try:

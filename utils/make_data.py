@@ -24,11 +24,11 @@ from types import ModuleType
 from utils import compat, compositing, mascots
 from utils.command_line import Parser, number
 from utils.locks import locked
+from utils.progress import progress
 from utils.records import encode_jpeg, read_records, write_records
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 DATA_ROOT = Path(__file__).resolve().parents[1] / "data"
 DATA_SEED = 2024  # apart from context.SEED: training with another seed keeps its data
@@ -89,7 +89,7 @@ def make_split(preset, split, pool):
     make = functools.partial(make_sample, preset.recipe, preset.seed_id, split)
     samples = pool.map(make, range(count), chunksize=10)
     title = f"{'/'.join(preset.recipe.class_names)} {split}"
-    return tqdm(samples, title, count, unit="image", mininterval=0.5)
+    return progress(samples, desc=title, total=count, unit="image", mininterval=0.5)
 
 
 def _start_worker():

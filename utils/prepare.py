@@ -27,10 +27,10 @@ from utils.labels.report import REPORT_FILES, summary, write_report
 from utils.labels.splits import stratified_split
 from utils.make_data import save_contact_sheet, sha256
 from utils.prepared import SPLITS
+from utils.progress import progress
 from utils.records import RecordError, write_records
 
 import numpy as np
-from tqdm import tqdm
 
 VAL_SHARE = 0.2
 MAX_SIDE_PX = 1024  # larger than any network here sees, and small enough to decode at every step
@@ -70,8 +70,8 @@ def read_and_check(options, name):
     parts = read_source(options.source, name, images, options.classes, options.sets)
     seen, checked = {}, []
     for part in parts:
-        progress = functools.partial(tqdm, desc="checking", unit="image", mininterval=0.5)
-        checked.append(check_images(part, seen, progress))
+        bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
+        checked.append(check_images(part, seen, bar))
     return checked
 
 
@@ -90,7 +90,7 @@ def split_parts(parts, share, seed):
 
 def write_split(prefix, items, max_side):
     """Write the records of Annotations, with difficult as the sixth column of their objects."""
-    bar = tqdm(items, desc=prefix.name, unit="image", mininterval=0.5)
+    bar = progress(items, desc=prefix.name, unit="image", mininterval=0.5)
     samples = (
         (
             to_jpeg(item.image, read_annotated(item), max_side),

@@ -119,15 +119,16 @@ def resume_run(path, run):
                 f"{path}: {difference(field, found, wanted)}; go on with the same, or remove the "
                 "file (--restart) to train from scratch"
             )
+
+    def num_updates(batches):
+        return math.ceil(batches / run.config.accumulate)
+
     with wrong_content(path):
         checkpoint.load_into(run.net, run.ctx)
         run.history = checkpoint.metadata["history"]
         run.so_far = EpochSoFar(**checkpoint.metadata["epoch_so_far"])
-        accumulate = run.config.accumulate
-        updates_per_epoch = math.ceil(run.steps_per_epoch / accumulate)
-        updates_done = len(run.history) * updates_per_epoch + math.ceil(
-            run.so_far.batches / accumulate
-        )
+        updates_done = len(run.history) * num_updates(run.steps_per_epoch)
+        updates_done += num_updates(run.so_far.batches)
         run.trainer = run.make_trainer(updates_done)
         restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
 

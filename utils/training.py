@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,13 @@ from utils.data import augment, normalize, training_loader
 from utils.interrupts import no_interrupt_lost
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
+from utils.progress import progress
 from utils.resuming import Autosave, EpochSoFar, resume_run, save_run
 from utils.schedules import one_cycle, step_drops
 from utils.targets import multibox_target
 
 import numpy as np
 from mxnet import autograd, gluon, nd
-from tqdm import tqdm
 
 BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
 SAVE_SECONDS = 60  # the most that a killed run loses
@@ -219,8 +220,11 @@ def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1
             run.resume(checkpoint)
         save = Autosave(run, checkpoint, SAVE_SECONDS)
     num_epochs = len(config.image_sizes)
-    progress = tqdm(total=run.pixels(num_epochs), bar_format=BAR_FORMAT)
-    with progress as bar, no_interrupt_lost() as check_interrupt:
+    total = run.pixels(num_epochs)
+    with (
+        progress(total=total, bar_format=BAR_FORMAT) as bar,
+        no_interrupt_lost() as check_interrupt,
+    ):
         bar.update(run.pixels(len(run.history), run.so_far.batches))
         for epoch in range(len(run.history) + 1, num_epochs + 1):
             report = functools.partial(report_step, bar, epoch, config.image_sizes[epoch - 1])
@@ -228,10 +232,20 @@ def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1
             if evaluate is not None and (epoch % evaluate_every == 0 or epoch == num_epochs):
                 line |= evaluate()
             run.history.append(line)
+            if bar.disable:
+                tell_epoch(line, num_epochs)
             if checkpoint is not None:
                 save_run(checkpoint, run)
             check_interrupt()
     return run.history
+
+
+def tell_epoch(line, num_epochs):
+    """Print a line of the history, where nobody sees the progress bar."""
+    left = (num_epochs - line["epoch"]) * line["seconds"]
+    losses = f"class loss {line['cls_loss']:.3f}, box loss {line['box_loss']:.3f}"
+    speed = f"{line['images_per_second']:.0f} images/s, about {left:.0f} s left"
+    print(f"epoch {line['epoch']} of {num_epochs}, {losses}, {speed}", file=sys.stderr, flush=True)
 
 
 def report_step(bar, epoch, size, num_images, cls_loss, box_loss, images_per_second):

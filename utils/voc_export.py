@@ -11,10 +11,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from utils.make_data import DATA_ROOT, PRESETS, ensure
+from utils.progress import progress
 from utils.records import read_records
 
 import mxnet as mx
-from tqdm import tqdm
 
 # The sets that the two splits become.
 SETS = {"train": "trainval", "val": "test"}
@@ -73,7 +73,7 @@ def _export_records(rec_path, class_names, folder):
     ids = []
     jpegs = mx.recordio.MXIndexedRecordIO(str(rec_path.with_suffix(".idx")), str(rec_path), "r")
     samples = read_records(rec_path, len(class_names))
-    for key, image, labels in tqdm(samples, desc=rec_path.stem, unit="image"):
+    for key, image, labels in progress(samples, desc=rec_path.stem, unit="image"):
         image_id = f"{rec_path.stem}_{key:06d}"
         ids.append(image_id)
         tree = annotation_xml(image_id, image, labels, class_names)

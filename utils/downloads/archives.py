@@ -22,8 +22,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from utils.downloads.sources import CHUNK
-
-from tqdm import tqdm
+from utils.progress import progress
 
 # Pascal VOC 2012 has some 40,000 members of 2 GB in all; pictures hardly compress.
 MAX_MEMBERS = 100_000
@@ -173,7 +172,7 @@ def _write_all(paths, folder):
     total = sum(member.size for member in paths.values() if not member.is_folder)
     if total > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with tqdm(desc="extract", total=total, unit="B", unit_scale=True) as bar:
+    with progress(desc="extract", total=total, unit="B", unit_scale=True) as bar:
         for path, member in paths.items():
             target = folder / path
             if member.is_folder:

@@ -16,9 +16,9 @@ from typing import BinaryIO
 
 from utils.downloads.https import BACKOFF, FAILURES, explain, get
 from utils.downloads.sources import CHUNK, RemoteFile, find_fault
+from utils.progress import progress
 
 import requests
-from tqdm import tqdm
 
 # Answers of one source that do not come or break off, until the next source is asked.
 ATTEMPTS = 5
@@ -165,7 +165,7 @@ class _Transfer:
     def _copy(self, response, start, total):
         """Append an answer's bytes to the part, never more than the file can have."""
         position, pieces = start, response.raw.stream(CHUNK, decode_content=False)
-        with tqdm(
+        with progress(
             desc=self.file.name, total=total, initial=start, unit="B", unit_scale=True
         ) as bar:
             while chunk := self._next(pieces):
