@@ -597,8 +597,8 @@ DEFECTS = [
     Defect(
         "a resumed optimiser is an epoch behind",
         "utils/resuming.py",
-        "updates_done = len(run.history) * updates_per_epoch",
-        "updates_done = (len(run.history) - 1) * updates_per_epoch",
+        "updates_done = len(run.history) * num_updates(run.steps_per_epoch)",
+        "updates_done = (len(run.history) - 1) * num_updates(run.steps_per_epoch)",
         ("tests/test_training.py", "-k", "killed_run"),
     ),
     Defect(
