@@ -25,7 +25,7 @@ run: data ## execute every lesson; pages under build/lessons/index.html (LESSONS
 
 test: export SINGLE_SHOT_PROFILE = class
 test: data ## unit tests, then every lesson against its stored outputs (LESSONS=05: that one alone)
-	$(python) tools/run_tests.py $(if $(TURN),--turn) $(if $(LESSONS),--lessons $(LESSONS))
+	$(python) tools/run_tests.py $(if $(CONDITION),--condition $(CONDITION)) $(if $(LESSONS),--lessons $(LESSONS))
 
 anywhere: export SINGLE_SHOT_PROFILE ?= smoke
 anywhere: data ## the same as other processors, thread counts and seeds would have it; a table

@@ -1,6 +1,6 @@
 """Run the unit tests, then every lesson against its stored outputs; `make test`, `make anywhere`.
 
-    python tools/run_tests.py [--lessons NUMBER ...] [--condition NAME | --turn | --anywhere]
+    python tools/run_tests.py [--lessons NUMBER ...] [--condition NAME | --anywhere]
 
 A condition makes this machine compute as another one would: with other instructions, another
 number of threads, other random numbers, on another device. `--anywhere` goes through all that this
@@ -8,7 +8,6 @@ processor can imitate and ends with a table. Logs and results go to build/tests/
 Exit status 1 if anything fails.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.command_line import Parser
 from utils.compat import core_count
 
 from run_lessons import longest_first
@@ -84,7 +84,7 @@ def possible_conditions():
     return [name for name, each in CONDITIONS.items() if not each.needs or each.needs in flags]
 
 
-def condition_of_the_day():
+def condition_in_turn():
     """Return the condition whose turn it is: another one after every commit."""
     command = ["git", "rev-list", "--count", "HEAD"]
     count = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
@@ -100,7 +100,8 @@ def lesson_paths(numbers=()):
     paths = sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb"))
     unknown = [number for number in numbers if not any(p.name.startswith(number) for p in paths)]
     if unknown:
-        raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; they are numbered 00 to 13")
+        known = ", ".join(sorted({path.name[:2] for path in paths}))
+        raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; there are {known}")
     paths = [path for path in paths if path.name.startswith(tuple(numbers or ("",)))]
     return longest_first(paths)  # so that no worker is left alone with one at the end
 
@@ -115,19 +116,18 @@ def run_pytest(name, arguments, environment, log=None):
     workers = ["-n", str(min(4, core_count())), "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", *workers, f"--junitxml={results}", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    subprocess.run(
+    run = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
     )
     seconds = time.monotonic() - started
     if not results.exists():
-        return Outcome(0, [f"pytest did not end by itself; see {BUILD}"], seconds)
+        return Outcome(0, [f"pytest ended with status {run.returncode} and no results"], seconds)
     cases = list(ElementTree.parse(results).iter("testcase"))
-    failed = [
-        case for case in cases if case.find("failure") is not None or case.find("error") is not None
-    ]
+    failed = [case for case in cases if {"failure", "error"} & {part.tag for part in case}]
     skipped = sum(case.find("skipped") is not None for case in cases)
     names = [f"{case.get('classname')}::{case.get('name')}" for case in failed]
-    names = names or ([] if cases else ["no test was found"])
+    if run.returncode and not names:
+        names = [f"pytest ended with status {run.returncode}"]  # such as 5, where it found no test
     return Outcome(len(cases) - len(failed) - skipped, names, seconds)
 
 
@@ -159,11 +159,12 @@ def run_condition(name, lessons, quiet=False):
 
 def main(arguments=None):
     """Run the tests; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(prog="tools/run_tests.py", description=__doc__)
     parser.add_argument("--lessons", nargs="+", default=[], metavar="NUMBER", help="these alone")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--condition", choices=CONDITIONS, default="native")
-    which.add_argument("--turn", action="store_true", help="one condition, another every commit")
+    conditions = [*CONDITIONS, "turn"]
+    help_text = "as another machine computes; turn: one of them, another after every commit"
+    which.add_argument("--condition", choices=conditions, default="native", help=help_text)
     which.add_argument("--anywhere", action="store_true", help="every condition")
     options = parser.parse_args(arguments)
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -171,7 +172,7 @@ def main(arguments=None):
         names = possible_conditions()
         outcomes = [run_condition(name, options.lessons, quiet=True) for name in names]
     else:
-        name = condition_of_the_day() if options.turn else options.condition
+        name = options.condition if options.condition != "turn" else condition_in_turn()
         print(f"condition: {name} {CONDITIONS[name].environment or ''}", flush=True)
         outcomes = [run_condition(name, options.lessons)]
     return int(any(part.failures for parts in outcomes for part in parts.values()))

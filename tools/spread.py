@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from utils.checkpoint import replace_atomically
@@ -77,16 +77,21 @@ def margins(sign, left, right):
     return right - left if sign.startswith("<") else left - right
 
 
-def is_sound(values):
-    """Return whether margins are so far above 0 that less than RATE of all runs fall below it.
+@cache
+def tolerance_factor(count):
+    """Return how many standard deviations a bound must be away from the mean of so many values.
 
-    A one-sided tolerance bound for normally distributed values (NIST/SEMATECH e-Handbook of
-    Statistical Methods, section 7.2.6.3).
+    One-sided, for normally distributed values (NIST/SEMATECH e-Handbook of Statistical Methods,
+    section 7.2.6.3).
     """
-    count = len(values)
     shift = stats.norm.ppf(1 - RATE) * np.sqrt(count)
-    factor = stats.nct.ppf(CONFIDENCE, count - 1, shift) / np.sqrt(count)
-    return np.min(values) > 0 and np.mean(values) - factor * np.std(values, ddof=1) >= 0
+    return stats.nct.ppf(CONFIDENCE, count - 1, shift) / np.sqrt(count)
+
+
+def is_sound(values):
+    """Return whether margins are so far above 0 that less than RATE of all runs fall below it."""
+    spread = tolerance_factor(len(values)) * np.std(values, ddof=1)
+    return bool(np.min(values) > 0 and np.mean(values) >= spread)
 
 
 def sources(path):

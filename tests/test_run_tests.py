@@ -1,0 +1,103 @@
+"""tools/run_tests.py: conditions, counts and exit status, on tests written for the purpose."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run_tests(tmp_path, monkeypatch):
+    """The tool as a module, in a project with one good and one bad test."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    module = importlib.import_module("run_tests")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "BUILD", tmp_path / "build")
+    (tmp_path / "build").mkdir()
+    return module
+
+
+def write_test(tmp_path, code):
+    (tmp_path / "tests/test_a.py").write_text(code)
+
+
+def test_what_passed_failed_and_was_skipped_is_counted(run_tests, tmp_path):
+    code = "import pytest\ndef test_good(): pass\ndef test_bad(): assert 1 == 2\n"
+    write_test(tmp_path, code + "def test_not(): pytest.skip('no')\n")
+    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    assert outcome.passed == 1 and outcome.failures == ["tests.test_a::test_bad"]
+    assert str(outcome).startswith("1 passed, 1 failed, ")
+    write_test(tmp_path, "import what_is_not_there\n")
+    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    assert outcome.passed == 0 and len(outcome.failures) == 1
+
+
+def test_no_test_at_all_is_a_failure(run_tests, tmp_path):
+    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    assert outcome.failures == ["pytest ended with status 5"]
+
+
+def test_a_condition_sets_its_variables_and_one_thread_is_the_default(run_tests, tmp_path):
+    write_test(tmp_path, "import os\ndef test(): print(os.environ['OMP_NUM_THREADS']); assert 0\n")
+    for environment, number in (({}, "1"), ({"OMP_NUM_THREADS": "4"}, "4")):
+        with open(tmp_path / "log", "w") as log:
+            run_tests.run_pytest("x", ["tests"], environment, log)
+        assert (
+            f"stdout call -----------------------------\n{number}\n"
+            in (tmp_path / "log").read_text()
+        )
+
+
+def test_lessons_by_number(run_tests, tmp_path):
+    (tmp_path / "notebooks/solutions").mkdir()
+    for name in ("05_targets", "12_training_on_voc", "solutions/05_targets"):
+        (tmp_path / f"notebooks/{name}.ipynb").write_text("")
+    names = [str(p.relative_to(tmp_path / "notebooks")) for p in run_tests.lesson_paths()]
+    assert names == ["12_training_on_voc.ipynb", "05_targets.ipynb", "solutions/05_targets.ipynb"]
+    assert len(run_tests.lesson_paths(["05"])) == 2
+    with pytest.raises(SystemExit, match="no lesson 99; there are 05, 12"):
+        run_tests.lesson_paths(["99"])
+
+
+def test_the_turn_goes_through_all_conditions(run_tests, monkeypatch):
+    names = run_tests.possible_conditions()
+    assert {"native", "sse41", "threads-4", "seed-3", "device"} <= set(names)
+    counts = iter(range(1000, 1000 + len(names)))
+
+    class Counted:
+        def __init__(self):
+            self.stdout = f"{next(counts)}\n"
+
+    monkeypatch.setattr(run_tests.subprocess, "run", lambda *_, **__: Counted())
+    assert {run_tests.condition_in_turn() for _ in names} == set(names)
+
+
+def test_the_workflow_on_the_code_host_has_every_condition(run_tests):
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    listed = workflow["jobs"]["anywhere"]["strategy"]["matrix"]["condition"]
+    assert listed == list(run_tests.CONDITIONS)
+
+
+def test_every_condition_is_reported_and_a_failure_counts(run_tests, tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def run_pytest(name, arguments, environment, log=None):
+        calls.append((name, "--nbval-lax" in arguments, environment))
+        failures = ["lesson::cell"] if name == "avx2-lessons" else []
+        return run_tests.Outcome(3, failures, 1.0)
+
+    monkeypatch.setattr(run_tests, "run_pytest", run_pytest)
+    monkeypatch.setattr(run_tests, "possible_conditions", lambda: ["native", "avx2", "device"])
+    assert run_tests.main(["--anywhere"]) == 1
+    printed = capsys.readouterr().out
+    assert "avx2       lessons  3 passed, 1 failed, 1 s\n    lesson::cell\n" in printed
+    assert [lax for name, lax, _ in calls if name.endswith("lessons")] == [False, False, True]
+    start_up = Path(calls[-1][2]["IPYTHONDIR"]) / "profile_default/startup/00_stand_in.py"
+    assert "take_over()" in start_up.read_text()
+    assert run_tests.main(["--condition", "native"]) == 0
+    assert run_tests.main(["--condition", "avx2"]) == 1

@@ -1,0 +1,86 @@
+"""Bounds on trainings: from a record of runs elsewhere, and still those that are asserted."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = json.loads((ROOT / "tests/spreads.json").read_text())
+CASES = [(name, key) for name, entry in RECORD.items() for key in entry["spreads"]]
+
+
+@pytest.fixture(scope="module")
+def spread():
+    """The tool as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        return importlib.import_module("spread")
+
+
+@pytest.mark.parametrize("name, key", CASES)
+def test_a_sound_build_misses_a_bound_less_than_once_in_a_thousand_runs(spread, name, key):
+    sign, left, right = RECORD[name]["spreads"][key]
+    assert len(left) >= 20
+    assert spread.is_sound(spread.margins(sign, left, right)), (sign, left, right)
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_the_record_is_of_what_is_asserted_today(spread, name):
+    """A bound that was changed since must be recorded anew: `tools/spread.py FILE`."""
+    recorded = {key.rpartition(" [")[0] for part in RECORD[name].values() for key in part}
+    assert recorded <= set(spread.comparisons(ROOT / name))
+    assert RECORD[name]["spreads"], "a training that is the same every time"
+
+
+def test_margins_are_positive_where_a_comparison_holds(spread):
+    for sign, left, right in (("<", 0.2, 0.5), (">", 0.9, 0.8), ("<=", 3.0, 40.0), (">=", -1, -2)):
+        assert spread.margins(sign, [left], [right])[0] > 0
+        assert spread.margins(sign, [right], [left])[0] < 0
+
+
+def test_a_bound_must_stand_far_enough_from_what_was_reached(spread):
+    reached = np.random.default_rng(0).normal(0, 1, 20)
+    assert spread.is_sound(reached - reached.mean() + 4.5)
+    assert not spread.is_sound(reached - reached.mean() + 3.0)  # misses one run in a few hundred
+    assert not spread.is_sound(np.append(np.full(19, 5.0), -0.1))
+
+
+def test_sound_bounds_are_missed_seldom(spread):
+    """Of builds whose margins spread normally, those that are called sound miss one in 1000."""
+    random, missed = np.random.default_rng(0), []
+    for mean in random.uniform(2, 6, 2000):
+        if spread.is_sound(random.normal(mean, 1, 20)):
+            missed.append(spread.stats.norm.cdf(-mean))
+    assert len(missed) > 300 and np.mean(missed) < 1e-3
+
+
+NOTEBOOK_CODE = """
+values = [0.9, 0.7]
+for value in values:
+    assert value > 0.5, "never said"
+assert 1 < 0 or (len(values) >= 2 and {1} <= {1, 2})
+assert max(values) < 0.8 < 1
+"""
+
+
+def test_both_sides_of_what_is_asserted_are_recorded(spread, tmp_path):
+    path = tmp_path / "training.py"
+    path.write_text(NOTEBOOK_CODE)
+    recorded = spread.run_file(path)
+    assert recorded["value > 0.5 [0]"] == [[">", 0.9, 0.5], [">", 0.7, 0.5]]
+    assert recorded["len(values) >= 2 [0]"] == [[">=", 2.0, 2.0]]
+    assert recorded["max(values) < 0.8 < 1 [0]"] == [["<", 0.9, 0.8]]  # fails, and goes on
+    assert recorded["max(values) < 0.8 < 1 [1]"] == [["<", 0.8, 1.0]]
+    assert set(spread.comparisons(path)) == {
+        *("value > 0.5", "1 < 0", "len(values) >= 2", "{1} <= {1, 2}", "max(values) < 0.8 < 1")
+    }
+
+
+def test_of_a_run_the_closest_comparison_counts(spread):
+    runs = [
+        {"a [0]": [[">", 0.9, 0.5], [">", low, 0.5]], "b [0]": [["<", 1, 2]]} for low in (0.7, 0.6)
+    ]
+    assert spread.summary(runs) == {"a [0]": [">", [0.7, 0.6], [0.5, 0.5]]}
