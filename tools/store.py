@@ -7,11 +7,15 @@ warnings, widgets and traces of the machine are left out; a lesson that fails st
 """
 
 import argparse
+import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from run_lessons import ROOT, run_lesson
+from utils.compat import core_count
+
+from run_lessons import ROOT, longest_first, run_lesson
 from sync import notebook_paths, save
 
 TIME_LIMIT = 1800  # seconds for one lesson
@@ -40,21 +44,25 @@ def clean(notebook, lesson):
     return notebook
 
 
+def store(path):
+    """Execute and store one lesson, and say so; return what went wrong, or ""."""
+    started = time.monotonic()
+    notebook, error = run_lesson(path.resolve(), TIME_LIMIT, lambda number, total: None)
+    if not error:
+        save(clean(notebook, path.name), path)
+    print(f"{path.name}: {error or 'stored'}, {time.monotonic() - started:.0f} s", flush=True)
+    return error
+
+
 def main(arguments=None):
     """Execute and store lessons; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lessons", nargs="*", type=Path, metavar="LESSON.ipynb")
     options = parser.parse_args(arguments)
-    status = 0
-    for path in options.lessons or notebook_paths(ROOT / "notebooks"):
-        started = time.monotonic()
-        notebook, error = run_lesson(path.resolve(), TIME_LIMIT, lambda number, total: None)
-        if error:
-            status = 1
-        else:
-            save(clean(notebook, path.name), path)
-        print(f"{path.name}: {error or 'stored'}, {time.monotonic() - started:.0f} s", flush=True)
-    return status
+    paths = options.lessons or notebook_paths(ROOT / "notebooks")
+    os.environ["OMP_NUM_THREADS"] = "1"  # kernels inherit it: two of one thread are faster
+    with ThreadPoolExecutor(core_count()) as pool:
+        return int(any([*pool.map(store, longest_first(paths))]))
 
 
 if __name__ == "__main__":
