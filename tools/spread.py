@@ -10,11 +10,11 @@ asks of every bound that a sound build misses it less than once in a thousand ru
 
 import argparse
 import ast
+import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +29,7 @@ from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "spreads.json"
+BUILD = ROOT / "build" / "spreads"
 RATE = 1e-3  # of sound runs that may miss a bound
 CONFIDENCE = 0.9  # that the rate is no higher, as far as so few runs can tell
 OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
@@ -154,14 +155,16 @@ def run_elsewhere(path, seed):
         "OMP_NUM_THREADS": threads,
         "MPLBACKEND": "agg",
     }
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    result = BUILD / f"{path.stem}-{digest}-{seed}.json"
+    if not result.exists():  # else from a record that was stopped
         command = [sys.executable, __file__, str(path), "--worker", str(result)]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         run = subprocess.run(command, cwd=path.parent, env=environment, **pipes, check=False)
         if run.returncode:
             raise RuntimeError(f"{path}, run {seed}: {run.stderr.decode()[-2000:]}")
-        return json.loads(result.read_text())
+        print(f"{path.name}: run {seed} is done", file=sys.stderr, flush=True)
+    return json.loads(result.read_text())
 
 
 def summary(runs):
@@ -214,7 +217,8 @@ def main(arguments=None):
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:
-        options.worker.write_text(json.dumps(run_file(options.files[0].resolve())))
+        text = json.dumps(run_file(options.files[0].resolve()))
+        replace_atomically(options.worker, lambda file: Path(file).write_text(text))
         return 0
     for path in options.files or [ROOT / name for name in read_record()]:
         started, name = time.monotonic(), str(path.resolve().relative_to(ROOT))
