@@ -262,8 +262,8 @@ def load_as(name, path):
     content = path.read_bytes().replace(own, wanted.ljust(len(own), b"\0"))
     file = os.memfd_create(name)
     os.write(file, content)
+    # It stays open: the loader would take the next file of this number for the one it knows.
     ctypes.CDLL(f"/proc/self/fd/{file}", mode=ctypes.RTLD_GLOBAL)
-    os.close(file)
 
 
 def preload_cuda_libraries():
