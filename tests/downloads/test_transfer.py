@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import subprocess
-import time
 import zipfile
 from collections import namedtuple
 from contextlib import contextmanager
@@ -268,17 +267,16 @@ def test_a_redirect_in_a_circle_ends(server, tmp_path):
     assert len(server.seen) == https.MAX_REDIRECTS + 1
 
 
+@pytest.mark.timeout(60)  # who waits for the body waits longer
 def test_the_body_of_a_redirect_is_not_read(server, tmp_path):
     def long_redirect(handler):
         handler.send_response(302)
         handler.send_header("Location", "/b")
         handler.end_headers()
-        handler.server.released.wait(1)
+        handler.server.released.wait(300)
 
     server.add("/b", ranged(CONTENT))
-    started = time.monotonic()
     receive(tmp_path, server.add("/a", long_redirect))
-    assert time.monotonic() - started < 0.9
     check(tmp_path)
 
 
