@@ -5,10 +5,10 @@ folder of --from, then on the network; its checksums must agree. A download that
 when the same command runs again.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from utils.command_line import Parser
 from utils.downloads.archives import ArchiveError
 from utils.downloads.install import install
 from utils.downloads.sources import DATA_SETS
@@ -19,19 +19,13 @@ from utils.make_data import DATA_ROOT
 def parse_arguments(arguments=None):
     """Return the options of the command line."""
     listing = "\n".join(f"  {name:18}{each.title}" for name, each in DATA_SETS.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m utils.fetch",
-        description=__doc__.partition("\n\n")[2],
-        epilog=f"data sets:\n{listing}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("names", nargs="+", choices=DATA_SETS, metavar="NAME")
-    parser.add_argument(
-        "--from", dest="local", type=Path, metavar="FOLDER", help="where the files may be already"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=DATA_ROOT, metavar="DIR", help="default: data, in the clone"
-    )
+    description, epilog = __doc__.partition("\n\n")[2], f"data sets:\n{listing}"
+    parser = Parser(prog="python -m utils.fetch", description=description, epilog=epilog)
+    add = parser.add_argument
+    add("names", nargs="+", choices=DATA_SETS, metavar="NAME", help="see below")
+    local_help = "where the files may be already"
+    add("--from", dest="local", type=Path, metavar="FOLDER", help=local_help)
+    add("--out", type=Path, default=DATA_ROOT, metavar="DIR", help="folder for the data sets")
     return parser.parse_args(arguments)
 
 
