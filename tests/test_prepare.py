@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -182,11 +181,10 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, capfd):
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, limit):
     """The system lets no file grow beyond a limit, so that MXNet's own writing fails as well."""
     source = write_source(tmp_path / "set", "csv", GOOD)
-    command = [sys.executable, "-m", "utils.prepare", source, "--out", tmp_path / "out"]
-    bounds = (resource.RLIMIT_FSIZE, (limit, limit))
+    code = "import resource, sys\nfrom utils.prepare import main\n"
+    code += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\nsys.exit(main())"
     child = subprocess.run(
-        command,
-        preexec_fn=lambda: resource.setrlimit(*bounds),
+        [sys.executable, "-c", code, source, "--out", tmp_path / "out"],
         env=os.environ | {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
