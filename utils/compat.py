@@ -63,7 +63,7 @@ BORROWED = {
 }
 # How long a waiting thread of libgomp spins before it sleeps. By default it spins for milliseconds,
 # which takes the processor away from whoever else runs, MXNet's own other threads among them.
-SPIN_COUNT = "10000"
+SPIN_COUNT = "1000"
 ROOT = Path(__file__).resolve().parents[1]
 
 
