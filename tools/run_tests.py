@@ -49,12 +49,11 @@ class Condition:
 
 
 CONDITIONS = {
-    "native": Condition(),
+    "native": Condition(),  # with one thread, since `run_pytest` gives every worker one
     # Slow, so that the long trainings of the profile `class` are left out.
     "sse41": Condition({"DNNL_MAX_CPU_ISA": "SSE41", "SINGLE_SHOT_PROFILE": "smoke"}),
     "avx2": Condition({"DNNL_MAX_CPU_ISA": "AVX2"}, "avx2"),
     "avx512": Condition({"DNNL_MAX_CPU_ISA": "AVX512_CORE"}, "avx512f"),
-    "threads-1": Condition({"OMP_NUM_THREADS": "1"}),
     "threads-2": Condition({"OMP_NUM_THREADS": "2"}),
     "threads-4": Condition({"OMP_NUM_THREADS": "4"}),
     "haswell": Condition({"OPENBLAS_CORETYPE": "Haswell"}, "avx2"),
