@@ -192,8 +192,10 @@ def test_suggestions_do_not_depend_on_the_global_random_state_and_come_by_area()
 
 def test_more_starts_and_more_clusters_never_fit_worse():
     shapes = np.random.default_rng(1).uniform(0.05, 0.8, (60, 2))
-    one, ten = (mean_fit(shapes, suggest_shapes(shapes, 5, num_starts=n)) for n in (1, 10))
-    assert one < ten
+    one, ten = (
+        [mean_fit(shapes, suggest_shapes(shapes, 5, seed, n)) for seed in range(5)] for n in (1, 10)
+    )
+    assert np.less_equal(one, ten).all() and sum(one) < sum(ten)
     fits = [mean_fit(shapes, suggest_shapes(shapes, n)) for n in (1, 2, 4, 8, 16)]
     assert fits == sorted(fits)
 
