@@ -28,7 +28,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-TIME_LIMIT = 1200  # seconds for one run of pytest; those of the tests and cells are shorter
+TIME_LIMIT = 1800  # seconds for one run of pytest; those of the tests and cells are shorter
 NBVAL = ["--nbval", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
 NBVAL += ["--nbval-kernel-name", "python3", "--nbval-cell-timeout", "300", "--timeout", "600"]
 # A lesson shows the library's code, so that test_lessons tells any change of it; this would prove

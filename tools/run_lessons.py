@@ -141,6 +141,7 @@ def run_lesson(path, time_limit, on_cell, log=subprocess.DEVNULL):
         extra_arguments=["--log-level=ERROR"],
         shutdown_kernel="immediate",
         record_timing=False,
+        coalesce_streams=True,  # else chance decides how printed lines are stored
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_execute=cell_begins,
     )

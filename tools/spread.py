@@ -33,7 +33,8 @@ BUILD = ROOT / "build" / "spreads"
 RATE = 1e-3  # of sound runs that may miss a bound
 CONFIDENCE = 0.9  # that the rate is no higher, as far as so few runs can tell
 OPERATORS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-INSTRUCTIONS = ("AVX2", "AVX512_CORE")  # without SSE41, which takes ten times as long
+# Without SSE41, with which a training takes ten times as long.
+INSTRUCTIONS = ("AVX2", "AVX512_CORE")
 
 
 class Recorder(ast.NodeTransformer):
