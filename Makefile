@@ -7,6 +7,7 @@
 python := .venv/bin/python
 # Two workers of one thread each are faster than one of two: most tests are not MXNet's.
 unit_tests := OMP_NUM_THREADS=1 $(python) -m pytest -n 2
+train := $(python) -m single_shot train --recipe lesson --restart
 unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
@@ -39,14 +40,19 @@ lab: setup ## open JupyterLab on the tour, in a working copy of the lessons: wor
 	@tools/lab
 
 data: setup ## build the data sets under data/, unless they are there
-	$(python) -m utils.make_data
+	$(python) -m data
 
-train: data ## train the detector and score it on held-out images
-	$(python) -m utils.train_toy
+train: data ## train the detector of the lessons and score it on held-out images
+	$(train) single --out build/trained
 
 pretrained: data ## reproduce the checkpoints in data/pretrained/
-	$(python) -m utils.train_toy --out data/pretrained
-	$(python) -m utils.train_toy --preset multi --epochs 15 --out data/pretrained
+	$(train) single --out build/pretrained/single
+	$(train) multi --epochs 15 --out build/pretrained/multi
+	for set in single multi; do \
+		cp build/pretrained/$$set/detector.params data/pretrained/toy_ssd_$$set.params && \
+		cp build/pretrained/$$set/card.json data/pretrained/toy_ssd_$$set.json && \
+		cp build/pretrained/$$set/detections.png data/pretrained/toy_ssd_$$set.png || exit; \
+	done
 
 bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BACKEND=cpu: small build)
 	test -x build/torch/bin/python || .venv/bin/uv venv --quiet --python $(python) build/torch
@@ -57,9 +63,10 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 mutants: data ## seed defects one by one; show that a test or a lesson catches each
 	$(python) tools/mutants.py
 
-check: setup ## format and lint, lessons included; changes nothing
+check: setup ## format, lint, lessons included, and types; changes nothing
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
+	$(python) -m mypy
 
 sync: setup ## write the library's code into the lessons that show it
 	$(python) tools/sync.py

@@ -14,7 +14,6 @@ from utils.context import best_context
 from utils.data import MEAN, STD, loader, resize
 from utils.ssd import ToySSD
 from utils.targets import multibox_target
-from utils.training import guard_finite
 
 from mxnet import autograd, gluon, image, init, nd
 from mxnet.gluon import nn
@@ -193,19 +192,18 @@ class RecipeRun:
         self.trainer.step(self.batch_size)
         return cls_loss.mean().asscalar(), box_loss.mean().asscalar()
 
-    def run_epoch(self, report):
-        """Go through the data once; return the epoch's line of the history.
-
-        report: called after every step. Raises FloatingPointError when a loss is not a number.
-        """
+    def run_epoch(self, *hooks):
+        """Go through the data once; return the epoch's line of the history; hooks: after steps."""
         size, epoch = next(self.image_sizes), len(self.history)
         transform = partial(self.recipe.transform, size=size)
         num_images, started = 0, time.perf_counter()
         for batch in loader(self.dataset, transform, self.batch_size, training=True):
             losses = self.step(*(array.as_in_context(self.ctx) for array in batch))
-            guard_finite(*losses, epoch)
+            self.values = dict(zip(("cls_loss", "box_loss"), losses, strict=True))
             num_images += len(batch[0])
-            report(len(batch[0]), *losses)
+            for hook in hooks:
+                hook.after_step(self)
         seconds = time.perf_counter() - started
         speed = {"seconds": seconds, "images_per_second": num_images / seconds}
-        return {"epoch": epoch + 1, "image_size": size, **speed}
+        self.history.append({"epoch": epoch + 1, "image_size": size, **speed})
+        return self.history[-1]

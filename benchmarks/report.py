@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-from utils.checkpoint import replace_atomically
+from single_shot.files import write_whole
 from utils.compat import core_count
 
 import mxnet as mx
@@ -42,4 +42,4 @@ def table(header, rows):
 def write_record(path, record):
     """Write a record as JSON, all of it or nothing."""
     text = json.dumps(record, indent=1) + "\n"
-    replace_atomically(path, lambda temporary: Path(temporary).write_text(text))
+    write_whole(path, text)

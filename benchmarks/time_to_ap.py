@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from data import open_preset
 from utils.compat import core_count
 from utils.context import best_context, seed_everything
-from utils.data import DetectionDataset, open_preset
+from utils.data import DetectionDataset
 from utils.detection import Detector, evaluate_detector
+from utils.hooks import GuardFinite
 from utils.ssd import toy_ssd
 from utils.training import TrainingConfig, TrainingRun
 
@@ -98,12 +100,12 @@ def measure(name, seed, budget, epochs, num_images):
     result = {"arm": name, "seed": seed, **ARMS[name].describe(), "history": run.history}
     while len(run.history) < epochs:
         try:
-            line = run.run_epoch(lambda *step: None)
+            line = run.run_epoch(GuardFinite())
         except FloatingPointError as error:
             print(f"{name}: {error}", flush=True)
             return result | {"ended": "diverged"}
         scores = evaluate_detector(detector, held_out)
-        run.history.append(line | {"ap50": scores.ap50, "ap75": scores.ap75})
+        line |= {"ap50": scores.ap50, "ap75": scores.ap75}
         print_progress(result)
         if name != OURS and scores.ap50 >= TARGET_AP50:
             return result | {"ended": "reached"}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TAGS = {"nbval-ignore-output"}
-SECTIONS = {"Remarks": (1, 9), "Summary": (3, 5), "Exercises": (4, 6)}  # entries, least and most
+# Entries, least and most.
+SECTIONS = {"Remarks": (1, 9), "Summary": (3, 5), "Questions": (5, 5), "Exercises": (4, 6)}
 MAX_BYTES = 1_600_000
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|work|mnt|opt|srv|usr|var|Users)/")
 NUMBER = re.compile(r"(?<![\w.])(\d+\.\d+|\d{2,})(?![\w.]*\d)")
@@ -85,7 +86,7 @@ def check_execution(notebook):
 
 
 def check_outputs(notebook):
-    """No error, no warning, no widget, nothing drawn past `plotting.show`."""
+    """No error, no warning, no widget, nothing drawn past `figures.show`."""
     problems = []
     for number, output in outputs(notebook):
         mime_types = set(output.get("data", {}))
@@ -146,15 +147,17 @@ def check_set_up(notebook):
 
 
 def check_sections(notebook):
-    """The lesson ends with Remarks, Summary and Exercises of the right length."""
+    """The lesson ends with Remarks, Summary, Questions and Exercises of the right length."""
     text = markdown(notebook).split("<!-- links")[0]
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    if headings[-3:] != list(SECTIONS):
-        return [f"the last sections are {headings[-3:]}, not {list(SECTIONS)}"]
+    if headings[-4:] != list(SECTIONS):
+        return [f"the last sections are {headings[-4:]}, not {list(SECTIONS)}"]
     problems = []
     for name, (least, most) in SECTIONS.items():
         section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        entries = len(re.findall(r"^(- |\d+\. )", section, re.MULTILINE))
+        entries = len(
+            re.findall(r"^(- |\d+\. |<details><summary>.+\?</summary>)", section, re.MULTILINE)
+        )
         if not least <= entries <= most:
             problems.append(f"{name} has {entries} entries, not {least} to {most}")
     return problems
@@ -236,18 +239,27 @@ def check_size(notebook):
 
 
 def library_definitions():
-    """Return the syntax trees of all that `utils` defines at top level: {module: {name: node}}."""
+    """Return the syntax trees of all that our packages define at top level: {module: {name: node}}.
+
+    Modules of `utils` go without that name, as in the lessons' metadata.
+    """
     found = {}
-    for path in (ROOT / "utils").rglob("*.py"):
+    for path in [
+        p for name in ("data", "single_shot", "utils") for p in (ROOT / name).rglob("*.py")
+    ]:
         nodes = ast.parse(path.read_text()).body
-        module = ".".join(path.relative_to(ROOT / "utils").with_suffix("").parts)
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("utils.")
         found[module] = {n.name: n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     return found
 
 
-def without_docstrings(tree):
-    """Return a syntax tree as text, docstrings left out."""
+def as_shown(tree):
+    """Return a syntax tree as text, without docstrings and types of functions."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
             node.body = node.body[1:]
     return ast.dump(tree)
@@ -265,12 +277,10 @@ def check_definitions(notebook):
             module = expected.get(node.name)
             if module is None and any(node.name in names for names in library.values()):
                 problems.append(
-                    f"cell {number}: {node.name} has its home in utils; mark its source"
+                    f"cell {number}: {node.name} has its home in the library; mark its source"
                 )
-            if module and without_docstrings(node) != without_docstrings(
-                library[module][node.name]
-            ):
-                problems.append(f"cell {number}: {node.name} differs from utils.{module}")
+            if module and as_shown(node) != as_shown(library[module][node.name]):
+                problems.append(f"cell {number}: {node.name} differs from {module}")
     return problems
 
 

@@ -1,15 +1,15 @@
-"""A prepared data set for tests, as `python -m utils.prepare` makes it, drawn in milliseconds."""
+"""A prepared data set for tests, as `single-shot prepare` makes it, drawn in milliseconds."""
 
 import json
 
-from utils.make_data import sha256
+from single_shot.files import sha256
 from utils.records import write_records
 
 from tests.toy_data import rectangles
 
 
 def prepare_rectangles(folder, num_train=12, num_val=6, size=64, first_seed=0):
-    """Write a folder that `prepared.open_prepared` opens, with one class; return the folder.
+    """Write a folder that `prepared_folder.open_prepared` opens, with one class; return the folder.
 
     first_seed: of the training images, the next is of the held-out ones.
     """

@@ -1,4 +1,4 @@
-from utils import anchor_plan
+from single_shot import anchor_plan
 from utils.networks import TOY_SSD, build_network
 from utils.records import RecordError
 from utils.ssd import RATIOS, SIZES

@@ -4,6 +4,7 @@ The stand-in device and its guard are those of `stand_in_device`, which the less
 (`tools/run_tests.py`).
 """
 
+from single_shot.resuming import Autosave, resume_run
 from utils.anchors import coverage, multibox_prior
 from utils.boxes import decode_offsets, encode_offsets
 from utils.comparison import assert_same_detections
@@ -127,7 +128,8 @@ def dataset():
 def test_training_step(net, images, labels, dataset):
     run = TrainingRun(net, dataset, TrainingConfig(image_sizes=(SIZE,), batch_size=2))
     assert run.ctx == DEVICE
-    assert np.isfinite(run.step(images, labels, learning_rate=1e-3)).all()
+    values = run.step(images, labels, learning_rate=1e-3)
+    assert np.isfinite(list(values.values())).all()
     assert_on_device(*[p.data() for p in net.collect_params().values()])
     moments = [state for states in run.trainer._updaters[0].states.values() for state in states]
     assert moments
@@ -137,11 +139,11 @@ def test_training_step(net, images, labels, dataset):
 def test_training_from_data_set_to_checkpoint_and_resumption(net, dataset, tmp_path):
     path = tmp_path / "net.params"
     config = TrainingConfig(image_sizes=(SIZE, SIZE), batch_size=2)
-    train(net, dataset, config, checkpoint=path)
+    train(net, dataset, config, hooks=[Autosave(path)])
     resumed = toy_ssd(2, ctx=DEVICE)
     resumed(nd.zeros((1, 3, SIZE, SIZE), ctx=DEVICE))
     run = TrainingRun(resumed, dataset, config)
-    run.resume(path)
+    resume_run(path, run)
     for one, other in zip(resumed.collect_params().values(), net.collect_params().values()):
         assert_on_device(one.data())
         np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())

@@ -2,8 +2,8 @@
 
 import json
 
-from utils.prepare import main
-from utils.prepared import open_prepared
+from single_shot.command import main
+from single_shot.prepared_folder import open_prepared
 
 from tests.bccd import BCCD, needs_bccd
 
@@ -12,7 +12,7 @@ BAD = ("BloodImage_00338.xml, object 12", "BloodImage_00343.xml, object 3")
 
 
 def test_strict_names_both_slips(tmp_path, capfd):
-    assert main([str(BCCD), "--out", str(tmp_path / "out")]) == 2
+    assert main(["prepare", str(BCCD), "--out", str(tmp_path / "out")]) == 2
     error = capfd.readouterr().err
     assert "2 faults" in error and all(f"{place}: zero-area box" in error for place in BAD)
     assert (tmp_path / "out.findings/findings.png").is_file() and not (tmp_path / "out").exists()
@@ -20,7 +20,7 @@ def test_strict_names_both_slips(tmp_path, capfd):
 
 def test_without_them_it_is_prepared(tmp_path):
     sets = ["--sets", "trainval", "test"]
-    assert main([str(BCCD), "--out", str(tmp_path / "out"), "--drop-bad", *sets]) == 0
+    assert main(["prepare", str(BCCD), "--out", str(tmp_path / "out"), "--drop-bad", *sets]) == 0
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["class_names"] == ["Platelets", "RBC", "WBC"]
     assert manifest["num_images"] == {"train": 292, "val": 72}

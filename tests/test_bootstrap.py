@@ -40,6 +40,18 @@ def test_equals_a_data_set_with_images_that_come_again(mode):
     assert len(set(found)) > 10
 
 
+def test_groups_are_drawn_whole():
+    """Two groups: a draw holds both as they are, or one of them twice."""
+    detections, ground_truths = random_data()
+    groups = ["a", "b"] * 6
+    found = bootstrap_average_precision(detections, ground_truths, CLASS_NAMES, 30, groups=groups)
+    expected = set()
+    for images in (range(12), [*range(0, 12, 2)] * 2, [*range(1, 12, 2)] * 2):
+        again = [detections[image] for image in images], [ground_truths[image] for image in images]
+        expected.add(round(evaluate_detections(*again, CLASS_NAMES, mode="101-point").mean, 9))
+    assert set(np.round(found, 9)) == expected and len(expected) == 3
+
+
 def test_equal_seeds_draw_equal_images():
     data = random_data()
     first, same, other = (

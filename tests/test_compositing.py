@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from utils import compositing
-from utils.compositing import PHOTOGRAPHS, Recipe, compose, load_photograph, mask_box
+from data import compositing
+from data.compositing import PHOTOGRAPHS, Recipe, compose, load_photograph, mask_box
 
 import numpy as np
 import pytest

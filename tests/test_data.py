@@ -69,6 +69,35 @@ def test_boxes_follow_the_pixels(name, seed):
     np.testing.assert_allclose(moved[0, 1:], found, atol=1e-6)
 
 
+def test_a_crop_needs_one_object_that_it_overlaps_enough(monkeypatch):
+    """The second object is so small and far away that no crop could fulfil it for both."""
+    labels = np.array([[0, 0, 0, 0.5, 0.5], [1, 0.8, 0.8, 1, 1]], dtype=np.float32)
+    monkeypatch.setattr(data, "CROP_CONDITIONS", (0.5,))
+    seed_everything(0)
+    crops = [data.random_crop(np.zeros((100, 200, 3), np.uint8), labels) for _ in range(100)]
+    cropped = [rows for image, rows in crops if image.shape != (100, 200, 3)]
+    assert len(cropped) > 50
+    for rows in cropped:  # an IoU of 0.5 fills half of the crop
+        assert rows[0, 0] == 0 and (rows[0, 3:] - rows[0, 1:3]).prod() > 0.49
+
+
+def test_a_crop_drops_what_has_its_centre_outside_and_clips_the_rest():
+    window_px = np.array([0, 10, 30, 40])
+    image, labels = data.crop(IMAGE, LABELS, window_px)
+    np.testing.assert_array_equal(image, IMAGE[10:40, :30])
+    expected = [[0, 6 / 30, 0, 1, 18 / 30]]  # of 6, 8, 30, 28
+    np.testing.assert_allclose(labels, expected, atol=1e-6)
+
+
+def test_windows_are_parts_of_the_image_of_moderate_shape():
+    seed_everything(0)
+    windows = np.array([data.draw_window(60, 40) for _ in range(500)])
+    shares = (windows[:, 2:] - windows[:, :2]) / (60, 40)
+    assert (windows[:, :2] >= 0).all() and (windows[:, 2:] <= (60, 40)).all()
+    assert 0.25 < np.sqrt(shares.prod(axis=1)).min() < 0.35 and shares.max() > 0.95
+    assert (shares[:, 0] / shares[:, 1]).max() < 2.3 and (shares[:, 0] / shares[:, 1]).min() > 0.43
+
+
 def test_random_flip_mirrors_every_other_time():
     seed_everything(0)
     flipped = [data.random_flip(IMAGE, LABELS)[1][0, 1] != LABELS[0, 1] for _ in range(200)]

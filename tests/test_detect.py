@@ -5,10 +5,12 @@ import json
 import os
 import shutil
 
-from utils import detect
-from utils.labels.pictures import read_picture
-from utils.make_data import DATA_ROOT, sha256
-from utils.video import film_facts, mascot_clip, read_frames, write_frames
+from data import DATA_ROOT
+from single_shot import detect
+from single_shot.command import main
+from single_shot.files import sha256
+from single_shot.labels.pictures import read_picture
+from single_shot.video import film_facts, mascot_clip, read_frames, write_frames
 
 import cv2
 import numpy as np
@@ -22,7 +24,7 @@ GOOD = DATA_ROOT / "samples" / "single_three.jpg"
 
 
 def run(source, out, *more):
-    return detect.main([MULTI, str(source), "--out", str(out), *more])
+    return main(["detect", MULTI, str(source), "--out", str(out), *more])
 
 
 def table_of(out):
@@ -98,7 +100,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(tmp_path, capsys):
 )
 def test_what_cannot_run_is_said(tmp_path, monkeypatch, capsys, checkpoint, source, message):
     monkeypatch.chdir(tmp_path)
-    assert detect.main([str(checkpoint), str(source)]) == 2
+    assert main(["detect", str(checkpoint), str(source)]) == 2
     assert message in capsys.readouterr().err
 
 

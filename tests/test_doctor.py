@@ -1,6 +1,7 @@
-"""utils.doctor: each check with stand-ins for what it looks at, and the whole as readers run it."""
+"""The doctor: each check with stand-ins for what it looks at, and the whole as readers run it."""
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import types
 from pathlib import Path
 
-from utils import compat, doctor
+from single_shot import doctor
+from utils import compat
 
 import pytest
 
@@ -266,17 +268,17 @@ def test_report_names_cause_and_fix():
     ]
 
 
-def run_doctor(*python_options, folder=ROOT, command="utils.doctor", arguments=()):
-    """Run a command as a user does, in a fresh interpreter, from a folder that holds utils."""
+def run_command(*python_options, folder=ROOT, arguments=("doctor",)):
+    """Run the command as a user does, in a fresh interpreter, from a folder that holds it."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    words = [sys.executable, *python_options, "-m", command, *arguments]
+    words = [sys.executable, *python_options, "-m", "single_shot", *arguments]
     return subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 
 def test_a_healthy_environment():
-    child = run_doctor()
+    child = run_command()
     assert child.returncode == 0, child.stdout + child.stderr
     subjects = [line.split("  ")[0] for line in child.stdout.splitlines()]
     assert subjects == [
@@ -286,36 +288,45 @@ def test_a_healthy_environment():
 
 
 def test_an_environment_without_any_package(tmp_path):
-    shutil.copytree(ROOT / "utils", tmp_path / "utils")  # where no .venv is beside it
-    child = run_doctor("-S", folder=tmp_path)  # without site-packages, as nothing were installed
+    copy_packages(tmp_path)  # where no .venv is beside them
+    child = run_command("-S", folder=tmp_path)  # without site-packages, as nothing were installed
     assert child.returncode == 1
     assert "NumPy          FAILED  not installed" in child.stdout
     assert "  fix: make setup" in child.stdout
     assert child.stderr == ""
 
 
-def make_environment(folder):
-    """Write utils and a .venv whose Python is this one, which knows nothing but what it runs."""
-    shutil.copytree(ROOT / "utils", folder / "utils")
+def copy_packages(folder):
+    """Copy what the command needs before it knows whether anything is installed."""
+    for name in ("single_shot", "utils"):
+        shutil.copytree(ROOT / name, folder / name)
+
+
+def make_environment(folder, output="in .venv: $*"):
+    """Write the packages, and a .venv whose Python does nothing but say what it is asked for."""
+    copy_packages(folder)
     (folder / ".venv/bin").mkdir(parents=True)
     python = folder / ".venv/bin/python"
-    python.write_text('#!/bin/sh\necho "in .venv: $*"\n')
+    python.write_text(
+        f"#!/bin/sh\necho '{output}'\n" if "{" in output else f'#!/bin/sh\necho "{output}"\n'
+    )
     python.chmod(0o755)
 
 
 def test_an_environment_that_is_not_in_use_is_seen(tmp_path):
-    make_environment(tmp_path)
-    child = run_doctor("-S", folder=tmp_path)
+    finding = {"subject": "MXNet", "value": "mxnet 1.9.1"}
+    make_environment(tmp_path, json.dumps({"findings": [finding]}))
+    child = run_command("-S", folder=tmp_path)
     assert child.returncode == 0 and f"{tmp_path}/.venv has them and is not in use" in child.stdout
-    assert child.stdout.endswith("in .venv: -m utils.doctor\n")
+    assert child.stdout.endswith("MXNet  ok      mxnet 1.9.1\n")
 
 
 def test_a_command_finds_the_environment_by_itself(tmp_path):
     make_environment(tmp_path)
-    child = run_doctor("-S", folder=tmp_path, command="utils.detect", arguments=["a.params", "b c"])
-    assert (child.returncode, child.stdout) == (0, "in .venv: -m utils.detect a.params b c\n")
+    child = run_command("-S", folder=tmp_path, arguments=["detect", "a.params", "b c"])
+    assert (child.returncode, child.stdout) == (0, "in .venv: -m single_shot detect a.params b c\n")
     shutil.rmtree(tmp_path / ".venv")
-    child = run_doctor("-S", folder=tmp_path, command="utils.detect")
+    child = run_command("-S", folder=tmp_path, arguments=["detect"])
     assert child.returncode == 1
     assert child.stderr == (
         f"MXNet is not installed here: run `make setup` in {tmp_path}, then repeat the command\n"
@@ -324,9 +335,9 @@ def test_a_command_finds_the_environment_by_itself(tmp_path):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["nonsense"], ["--nonsense"]])
 def test_arguments(arguments):
-    child = run_doctor(arguments=arguments)
+    child = run_command(arguments=["doctor", *arguments])
     assert child.returncode == (0 if arguments == ["--help"] else 2)
-    assert "usage: python -m utils.doctor" in child.stdout + child.stderr
+    assert "usage: single-shot doctor" in child.stdout + child.stderr
 
 
 def test_two_opencvs_are_seen(packages, child):

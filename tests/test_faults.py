@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 
-from utils import checkpoint, resuming, train, training
+from single_shot import resuming, train
+from single_shot.command import main
+from utils import checkpoint, files, training
 from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from utils.networks import TOY_SSD, build_network
 
@@ -30,9 +32,12 @@ METADATA = {"class_names": ["rectangle"]}
 # the process kills itself: in the middle of that many writes, counted from 1; 0 for never.
 TRAIN = """
 import os, signal, sys
-from utils import checkpoint, train, training
+from single_shot import resuming
+from utils import files
+from single_shot import train
+from single_shot.command import main
 
-training.SAVE_SECONDS = 0
+resuming.SAVE_SECONDS = 0
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 fsync, written = os.fsync, []
 
@@ -43,15 +48,15 @@ def kill_in_write(file):
         os.kill(os.getpid(), signal.SIGKILL)
     fsync(file)
 
-checkpoint.os.fsync = kill_in_write
+files.os.fsync = kill_in_write
 print("ready", flush=True)
-sys.exit(train.main(sys.argv[2:]))
+sys.exit(main(sys.argv[2:]))
 """
 
 
 def arguments(folder, out):
     quick = ["--epochs", "4", "--batch-size", "4", "--image-size", "64"]
-    return [str(folder), "--out", str(out), *quick]
+    return ["train", str(folder), "--out", str(out), *quick]
 
 
 def start(folder, out, kill_in_write=0):
@@ -73,8 +78,8 @@ def wait_for(condition, process, seconds=120):
 def finish(folder, out):
     """Train to the end, or go on, in this process; return the parameters of the detector."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "write_report", lambda *parts: "")  # which test_train looks at
-        assert train.main(arguments(folder, out)) == 0
+        patch.setattr(train, "write_report", lambda *parts: ("", {}))  # which test_train looks at
+        assert main(arguments(folder, out)) == 0
     assert [path.name for path in out.glob("detector.*")] == ["detector.params"]
     return trained(out)
 
@@ -222,9 +227,12 @@ def test_a_run_goes_on_once_the_disk_has_room_again(tmp_path):
     config = training.TrainingConfig(image_sizes=(64,), batch_size=4)
     net = build_network(TOY_SSD, num_classes=1)
     with largest_file(2**20), pytest.raises(CheckpointError, match="is the disk full"):
-        training.train(net, rectangles(4), config, checkpoint=tmp_path / "run")
+        training.train(net, rectangles(4), config, hooks=[resuming.Autosave(tmp_path / "run")])
     assert list(tmp_path.iterdir()) == []
-    assert len(training.train(net, rectangles(4), config, checkpoint=tmp_path / "run")) == 1
+    history = training.train(
+        net, rectangles(4), config, hooks=[resuming.Autosave(tmp_path / "run")]
+    )
+    assert len(history) == 1
 
 
 def test_a_folder_of_somebody_else_is_named(old):
@@ -244,18 +252,25 @@ def test_ctrl_c_during_a_write_leaves_the_old_checkpoint(old, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint.os, "fsync", interrupted)
+    monkeypatch.setattr(files.os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, net, METADATA | {"image_size": 1})
     assert path.read_bytes() == content
     assert [file.name for file in path.parent.iterdir()] == ["a.params"]
 
 
-def test_pending_gradients_are_never_saved(tmp_path):
+def test_pending_gradients_are_never_saved(tmp_path, monkeypatch):
     config = training.TrainingConfig(image_sizes=(64,), batch_size=2, accumulate=2)
     run = training.TrainingRun(build_network(TOY_SSD, num_classes=1), rectangles(6), config)
     pending = []
-    run.run_epoch(lambda *step: None, save=lambda: pending.append(run.num_pending))
-    assert pending == [0]
-    resuming.save_run(tmp_path / "run", run)
+    monkeypatch.setattr(resuming, "SAVE_SECONDS", 0)
+    save_run = resuming.save_run
+
+    def save(path, run):
+        pending.append(run.num_pending)
+        save_run(path, run)
+
+    monkeypatch.setattr(resuming, "save_run", save)
+    run.fit(resuming.Autosave(tmp_path / "run"))
+    assert pending == [0, 0]  # of three batches after the second, and at the end
     assert load_checkpoint(tmp_path / "run").optimizer_states

@@ -19,7 +19,8 @@ env | grep -E "^(JUPYTER|IPYTHON|MPL)" || :
 def clone(tmp_path):
     """A clone with two notebooks and a Python that tells how it is called."""
     clone = tmp_path / "clone"
-    for folder in ("tools", "notebooks/solutions", "data", "utils", "benchmarks", ".venv/bin"):
+    folders = "tools notebooks/solutions data single_shot utils benchmarks .venv/bin"
+    for folder in folders.split():
         (clone / folder).mkdir(parents=True)
     shutil.copy(ROOT / "tools/lab", clone / "tools/lab")
     shutil.copy(ROOT / ".gitignore", clone / ".gitignore")

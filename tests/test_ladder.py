@@ -6,9 +6,10 @@ harder-to-find bug; one that learns both and still finds nothing on new images n
 
 from dataclasses import replace
 
+from data import open_preset
 from utils.average_precision import pairwise_iou
 from utils.context import seed_everything
-from utils.data import DetectionDataset, augment, open_preset, resize
+from utils.data import DetectionDataset, augment, resize
 from utils.detection import Detector, detect, evaluate_detector
 from utils.ssd import toy_ssd
 from utils.training import TrainingConfig, train

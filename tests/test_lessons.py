@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+GLOSSARY = NOTEBOOKS / "glossary.md"
 SOLUTIONS = [NOTEBOOKS / "solutions" / path.name for path in LESSONS]
 SYNC = ROOT / "tools" / "sync.py"
 
@@ -290,7 +291,7 @@ def test_sync_names_a_definition_that_is_not_there(lessons, source):
     assert f"09_inference.ipynb, cell 4: {source}: " in child.stderr
 
 
-def test_definition_shortens_docstrings_only(monkeypatch):
+def test_a_definition_is_shown_without_types_and_with_the_first_line_of_docstrings(monkeypatch):
     monkeypatch.syspath_prepend(str(SYNC.parent))
     from sync import definition
 
@@ -298,6 +299,30 @@ def test_definition_shortens_docstrings_only(monkeypatch):
     original = lesson_checks.library_definitions()["losses"]["FocalLoss"]
     shown = ast.parse(source).body[0]
     assert ast.get_docstring(shown) == ast.get_docstring(original).splitlines()[0]
-    assert lesson_checks.without_docstrings(shown) == lesson_checks.without_docstrings(original)
+    assert lesson_checks.as_shown(shown) == lesson_checks.as_shown(original)
     assert "# 1 - p, exact near p = 1" in source
     assert definition("targets.MATCH_THRESHOLD").startswith("# An anchor learns an object")
+    long = definition("detection.decode_detections").splitlines()
+    assert long[0] == "def decode_detections(" and long[2] == "):" and ": nd" not in long[1]
+    assert definition("boxes.box_iou").startswith("def box_iou(boxes_a, boxes_b):\n")
+
+
+def test_the_glossary_names_the_lesson_that_explains_a_word():
+    rows = re.findall(r"^\| ([^|]+) \|.*\[\d\d\]\((.+)\) \|$", GLOSSARY.read_text(), re.MULTILINE)
+    assert len(rows) > 30 and sorted(rows, key=lambda row: row[0].lower()) == rows
+    for words, lesson in rows:
+        text = "".join(cell.source for cell in read(NOTEBOOKS / lesson).cells).lower()
+        named = [word.strip().lower() for word in re.split(r"[(,)]", words) if word.strip()]
+        assert any(word.removeprefix("of ") in text for word in named), words
+
+
+# Formulas that the field writes: how many each lesson displays at least.
+EQUATIONS = {"01": 1, "02": 1, "05": 1, "06": 5, "09": 1, "10": 1, "11": 1}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_formulas_are_displayed(path):
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    displayed = re.findall(r"^\$\$.+\$\$$", text, re.MULTILINE)
+    assert len(displayed) >= EQUATIONS.get(path.name[:2], 0)
+    assert text.count("$$") == 2 * len(displayed)

@@ -1,6 +1,6 @@
 """The renderer: exact silhouettes, right order in depth, even poses, mascots that differ."""
 
-from utils.mascots import (
+from data.mascots import (
     MASCOTS,
     SUPERSAMPLING,
     Ellipsoid,

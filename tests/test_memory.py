@@ -1,4 +1,4 @@
-from utils import memory
+from single_shot import memory
 
 import cv2
 import mxnet as mx

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 
-from utils.make_data import sha256
-from utils.prepare import main
-from utils.prepared import open_prepared
+from single_shot.command import main
+from single_shot.files import sha256
+from single_shot.prepared_folder import open_prepared
 from utils.records import decode_jpeg
 
 import numpy as np
@@ -23,7 +23,7 @@ MADE += [f"{split}.{suffix}" for split in ("train", "val") for suffix in ("idx",
 
 
 def run(source, out, *arguments):
-    return main([str(source), "--out", str(out), *map(str, arguments)])
+    return main(["prepare", str(source), "--out", str(out), *map(str, arguments)])
 
 
 def names_in(folder):
@@ -171,7 +171,7 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, capfd):
     def full(*_):
         raise OSError(28, "No space left on device")  # as `write` does: without a file's name
 
-    monkeypatch.setattr("utils.prepare.save_contact_sheet", full)
+    monkeypatch.setattr("single_shot.prepare.write_contact_sheet", full)
     assert run(source, tmp_path / "out") == 2
     assert f"{tmp_path}/out: No space left on device" in capfd.readouterr().err
     assert names_in(tmp_path) == ["set"]
@@ -181,30 +181,30 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, capfd):
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, limit):
     """The system lets no file grow beyond a limit, so that MXNet's own writing fails as well."""
     source = write_source(tmp_path / "set", "csv", GOOD)
-    code = "import resource, sys\nfrom utils.prepare import main\n"
+    code = "import resource, sys\nfrom single_shot.command import main\n"
     code += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\nsys.exit(main())"
     child = subprocess.run(
-        [sys.executable, "-c", code, source, "--out", tmp_path / "out"],
+        [sys.executable, "-c", code, "prepare", source, "--out", tmp_path / "out"],
         env=os.environ | {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert child.returncode == 2 and "Traceback" not in child.stderr, child.stderr
-    assert "out is not made" in child.stderr and "None" not in child.stderr
+    assert "make room" in child.stderr and "None" not in child.stderr
     assert names_in(tmp_path) == ["set"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_leaves_nothing_in_the_way(tmp_path, number, capfd):
     source = write_source(tmp_path / "set", "csv", GOOD)
-    code = "import runpy, sys, time\nfrom utils import records\nimport utils.prepare\n"
+    code = "import sys, time\nfrom utils import records\nfrom single_shot.command import main\n"
     code += "write = records.mx.recordio.MXIndexedRecordIO.write_idx\n"
     code += "records.mx.recordio.MXIndexedRecordIO.write_idx = "
     code += "lambda *a: (write(*a), print('writing', flush=True), time.sleep(60))\n"
     code += "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "sys.argv[0] = 'prepare'; runpy.run_module('utils.prepare', run_name='__main__')\n"
-    command = [sys.executable, "-c", code, source, "--out", tmp_path / "out"]
+    code += "sys.exit(main())\n"
+    command = [sys.executable, "-c", code, "prepare", source, "--out", tmp_path / "out"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "."}, **pipes)
     while process.stdout.readline() != "writing\n":
@@ -221,5 +221,5 @@ def test_a_stopped_run_leaves_nothing_in_the_way(tmp_path, number, capfd):
 
 def test_help_tells_the_options(capfd):
     with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+        main(["prepare", "--help"])
     assert caught.value.code == 0 and "--drop-bad" in capfd.readouterr().out

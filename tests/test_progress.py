@@ -2,7 +2,7 @@
 
 import sys
 
-from utils.progress import is_watched, progress
+from utils.hooks import is_watched, progress
 from utils.ssd import toy_ssd
 from utils.training import TrainingConfig, train
 
@@ -22,7 +22,7 @@ def test_a_bar_is_drawn_on_a_terminal_and_in_a_notebook(monkeypatch, capsys, ter
 
 
 def test_a_training_writes_a_line_an_epoch_into_a_file(monkeypatch, capsys):
-    monkeypatch.setattr("utils.progress.is_watched", lambda: False)
+    monkeypatch.setattr("utils.hooks.is_watched", lambda: False)
     config = TrainingConfig(image_sizes=(64, 64), batch_size=4)
     train(toy_ssd(num_classes=1), rectangles(8), config)
     first, second = capsys.readouterr().err.splitlines()

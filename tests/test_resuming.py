@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from utils import resuming, training
+from single_shot import resuming
+from utils import training
 from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from utils.context import seed_everything
 from utils.data import ssd_augment
+from utils.hooks import Hook
 from utils.networks import TOY_SSD, build_network, describe_toy_ssd
 from utils.ssd import SIZES, toy_ssd
 
@@ -29,12 +31,11 @@ def new_run(seed=0, config=CONFIG, description=TOY_SSD):
     return training.TrainingRun(net, rectangles(12), config, transform=ssd_augment)
 
 
-def go_on(run, save=None):
-    """Train to the end; without the speed, the history must not depend on when a run stopped."""
-    while len(run.history) < len(run.config.image_sizes):
-        line = run.run_epoch(lambda *step: None, save)
-        del line["seconds"], line["images_per_second"]
-        run.history.append(line)
+class WithoutSpeed(Hook):
+    """Takes out of the history what depends on when a run stopped."""
+
+    def after_epoch(self, run):
+        del run.history[-1]["seconds"], run.history[-1]["images_per_second"]
 
 
 def arrays_of(run):
@@ -46,24 +47,31 @@ def arrays_of(run):
 
 @pytest.mark.parametrize("accumulate, optimizer", [(1, "adam"), (3, "sgd")])
 @pytest.mark.parametrize("stop_after", [1, 4, 6])  # of four batches an epoch
-def test_a_run_goes_on_from_within_an_epoch(tmp_path, accumulate, optimizer, stop_after):
+def test_a_run_goes_on_from_within_an_epoch(
+    tmp_path, monkeypatch, accumulate, optimizer, stop_after
+):
     config = replace(CONFIG, accumulate=accumulate, optimizer=optimizer)
     whole, stopped, resumed = new_run(0, config), new_run(0, config), new_run(1, config)
-    go_on(whole)
+    whole.fit(WithoutSpeed())
+    monkeypatch.setattr(resuming, "SAVE_SECONDS", 0)
     saved = []
 
-    def save():
-        resuming.save_run(tmp_path / "run", stopped)
-        saved.append(len(stopped.history) * 4 + stopped.so_far.batches)
+    def save(path, run):
+        save_run(path, run)
+        saved.append(run.num_steps_done)
         if saved[-1] >= stop_after:
             raise Stopped
 
+    save_run = resuming.save_run
+    monkeypatch.setattr(resuming, "save_run", save)
     with pytest.raises(Stopped):
-        go_on(stopped, save)
-    # With gathered batches there is no saving while gradients wait for the next step.
-    assert saved == [n for n in range(1, 9) if accumulate == 1 or n % 4 == 3][: len(saved)]
+        stopped.fit(WithoutSpeed(), resuming.Autosave(tmp_path / "run"))
+    # With gathered batches there is no saving while gradients wait for the next step; an epoch's
+    # end is saved once more.
+    expected = [1, 2, 3, 4, 4, 5, 6] if accumulate == 1 else [3, 4, 7]
+    assert saved == expected[: len(saved)]
     resuming.resume_run(tmp_path / "run", resumed)
-    go_on(resumed)
+    resumed.fit(WithoutSpeed())
     assert resumed.history == whole.history
     for ours, theirs in zip(arrays_of(resumed), arrays_of(whole), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -109,16 +117,22 @@ def test_autosave_waits_between_two_files(tmp_path, monkeypatch):
     now, written = [0.0], []
     monkeypatch.setattr(resuming.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(resuming, "save_run", lambda path, run: written.append(now[0]))
-    save = resuming.Autosave(run, tmp_path / "run", seconds=60)
+    save = resuming.Autosave(tmp_path / "run")
     for now[0] in (0, 59, 60, 61, 119, 121, 122):
-        save()
+        save.after_step(run)
     assert written == [60, 121]
+    save.after_epoch(run)
+    assert written == [60, 121, 122]
+    run.num_pending, now[0] = 1, 200  # gradients wait for the next step
+    save.after_step(run)
+    assert written == [60, 121, 122]
 
 
 def test_an_epoch_adds_up_its_batches():
-    so_far = resuming.EpochSoFar().add((1, 2, 3, 4), 5.0).add((3, 2, 1, 0), 8.0)
-    assert (so_far.batches, so_far.seconds, so_far.totals) == (2, 8.0, (4, 4, 4, 4))
-    assert so_far.means() == {"cls_loss": 2, "box_loss": 2, "class_accuracy": 2, "box_mae": 2}
+    so_far = training.EpochSoFar().add({"cls_loss": 1, "box_loss": 2}, 5.0)
+    so_far = so_far.add({"cls_loss": 3, "box_loss": 2}, 8.0)
+    assert (so_far.batches, so_far.seconds) == (2, 8.0)
+    assert so_far.means() == {"cls_loss": 2, "box_loss": 2}
 
 
 def trained_once(net):

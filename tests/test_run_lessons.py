@@ -146,6 +146,16 @@ def test_pages_hold_the_alt_text_of_pictures(pages, tmp_path):
     assert "No description has been provided" not in page
 
 
+def test_pages_draw_formulas_without_scripts(pages, tmp_path):
+    path = write_lesson(tmp_path, "00_formula", "1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = "# Title\n\nSo $x_1$ is, `$HOME`:\n\n$$\\frac{a_b}{c_d}$$\n\nthus."
+    pages.write_pages(notebook, path, tmp_path)
+    page = (tmp_path / "00_formula.html").read_text()
+    assert page.count("<math ") == 2 and "<mfrac>" in page and 'display="block"' in page
+    assert "<code>$HOME</code>" in page and "$$" not in page and "<em>" not in page
+
+
 LINK = re.compile(r'(?:href|src)="([^"]*)"')
 
 

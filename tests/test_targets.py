@@ -7,8 +7,10 @@ from utils.targets import (
     MATCH_THRESHOLD,
     assign_image_targets,
     assign_targets,
+    bipartite_match,
     match_anchors,
     multibox_target,
+    threshold_match,
 )
 
 import numpy as np
@@ -24,6 +26,20 @@ NUM_ANCHORS = st.integers(1, 20)
 # Thresholds that overlaps on the grid often hit exactly, and others.
 THRESHOLDS = st.sampled_from([0.5, 0.25, 0.75, 0.3, 0.7])
 ASSIGNMENTS = [assign_targets, multibox_target]
+
+
+# Anchors by objects: two objects want anchor 0, the last one has a poor anchor only.
+OVERLAPS = nd.array([[0.6, 0.7, 0], [0.5, 0, 0.1], [0, 0.6, 0], [0, 0, 0.2], [0, 0, 0]])
+
+
+def test_each_object_gets_one_anchor_the_best_pair_first():
+    assert bipartite_match(OVERLAPS).asnumpy().tolist() == [1, 0, -1, 2, -1]
+    assert bipartite_match(OVERLAPS * 1e-6).asnumpy().tolist() == [-1] * 5
+
+
+def test_anchors_above_the_threshold_take_what_they_overlap_most():
+    assert threshold_match(OVERLAPS).asnumpy().tolist() == [1, -1, 1, -1, -1]
+    assert threshold_match(OVERLAPS, 0.1).asnumpy().tolist() == [1, 0, 1, 2, -1]
 
 
 def operator_targets(anchors, labels, threshold):

@@ -1,17 +1,18 @@
-"""The command line for one's own data, from a prepared folder to a detector and its report."""
+"""`single-shot train`: from labelled pictures to a detector and its report."""
 
 import json
 import re
 import shlex
 import shutil
 
-from utils import train, train_ssd300, train_toy
+from single_shot import sources, train
+from single_shot.command import main, parse
+from single_shot.files import locked
+from single_shot.labels.pictures import read_picture
+from single_shot.training_report import REPORT
 from utils.checkpoint import load_checkpoint
 from utils.detection import detect, load_detector
-from utils.labels.pictures import read_picture
-from utils.locks import locked
 from utils.losses import MinedCrossEntropyLoss
-from utils.run_report import REPORT
 from utils.training import TrainingRun
 
 import pytest
@@ -30,13 +31,18 @@ def folder(tmp_path_factory):
 
 
 def arguments(folder, out, *more):
-    return [str(folder), "--out", str(out), *QUICK, *more]
+    return ["train", str(folder), "--out", str(out), *QUICK, *more]
+
+
+def options_of(*words):
+    """Return the options that the words after `single-shot train` make."""
+    return parse(["train", *words])[1]
 
 
 @pytest.fixture
 def no_report(monkeypatch):
     """Leave out the scores and pictures, which take as long as the training."""
-    monkeypatch.setattr(train, "write_report", lambda *parts: "")
+    monkeypatch.setattr(train, "write_report", lambda *parts: ("", {}))
 
 
 def interrupt_at(monkeypatch, number, error=KeyboardInterrupt):
@@ -56,7 +62,7 @@ def interrupt_at(monkeypatch, number, error=KeyboardInterrupt):
 def finished(folder, tmp_path_factory):
     """The folder of a run that has ended."""
     out = tmp_path_factory.mktemp("finished") / "run"
-    assert train.main(arguments(folder, out)) == 0
+    assert main(arguments(folder, out)) == 0
     return out
 
 
@@ -65,9 +71,9 @@ def test_a_run_leaves_a_detector_and_its_report(folder, finished):
     card = json.loads((finished / "card.json").read_text())
     assert card["class_names"] == ["rectangle"] and card["epochs"] == 2 and 0 <= card["ap50"] <= 1
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert card["data_sha256"] == manifest["sha256"]
+    assert card["data"] == manifest["sha256"]["train.rec"]
     assert shlex.split(card["command"]) == [
-        *("python", "-m", "utils.train"),
+        *("python3", "-m", "single_shot"),
         *arguments(folder, finished),
     ]
     history = json.loads((finished / "history.json").read_text())
@@ -85,24 +91,26 @@ def test_the_detector_keeps_the_anchors_that_were_chosen(finished):
 
 def test_a_finished_run_is_not_overwritten_unless_asked(folder, finished, capsys):
     before = (finished / "card.json").read_bytes()
-    assert train.main(arguments(folder, finished)) == 2
+    assert main(arguments(folder, finished)) == 2
     assert "card.json: this run has ended; give another --out" in capsys.readouterr().err
     assert (finished / "card.json").read_bytes() == before
-    running = train.prepare_out(train.parse_arguments(arguments(folder, finished, "--restart")))
+    running = train.prepare_out(finished, restart=True)
     assert running == finished / "detector.running" and not running.exists()
 
 
-def commands(folder, tmp_path):
-    """Return each training command with arguments for a run of more than two steps, and its out."""
-    out = tmp_path / "run"
+RECIPES = ("toy", "lesson", "ssd300")
+
+
+def words_of(recipe, folder, tmp_path):
+    """Return the words of a run of more than two steps into `run`."""
+    out = ["--out", str(tmp_path / "run")]
+    if recipe == "toy":
+        return arguments(folder, *out[1:])
+    if recipe == "lesson":
+        return ["train", "single", "--recipe", "lesson", "--epochs", "2", *out]
     voc = write_folder(tmp_path / "voc", an_object((5, 5, 20, 22)), ids=("a", "b", "c", "d"))
-    sets = [f"{voc}:train"] * 2
-    ssd = ["--train", sets[0], "--val", sets[1], "--width", "0.0625", "--batch-size", "1"]
-    return {
-        "train": (train, arguments(folder, out)),
-        "train_toy": (train_toy, ["--epochs", "2", "--out", str(out)]),
-        "train_ssd300": (train_ssd300, [*ssd, "--epochs", "1", "--out", str(out)]),
-    }
+    sets = ["--voc", f"{voc}:train", "--voc-val", f"{voc}:train", "--width", "0.0625"]
+    return ["train", "--recipe", recipe, *sets, "--batch-size", "1", "--epochs", "1", *out]
 
 
 def said_command(capsys):
@@ -110,36 +118,35 @@ def said_command(capsys):
     return shlex.split(capsys.readouterr().err.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", ["train", "train_toy", "train_ssd300"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_after_ctrl_c_the_command_that_is_said_goes_on(
-    name, folder, tmp_path, capsys, monkeypatch, no_report
+    recipe, folder, tmp_path, capsys, monkeypatch, no_report
 ):
-    monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
-    monkeypatch.setattr(train_toy, "open_preset", lambda preset, split: rectangles(40, 128))
-    monkeypatch.setattr(train_toy, "save_detector", lambda *parts: None)
-    module, words = commands(folder, tmp_path)[name]
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
+    monkeypatch.setattr(sources, "open_preset", lambda preset, split: rectangles(40, 128))
+    words = words_of(recipe, folder, tmp_path)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
-        assert module.main([*words, "--restart"]) == 130
+        assert main([*words, "--restart"]) == 130
     command = said_command(capsys)
-    assert command[:3] == ["python", "-m", f"utils.{name}"] and command[3:] == words
+    assert command[:3] == ["python3", "-m", "single_shot"] and command[3:] == words
     assert len(list((tmp_path / "run").glob("*.running"))) == 1
     learnt, step = [], TrainingRun.step
     monkeypatch.setattr(
         TrainingRun, "step", lambda run, *batch: learnt.append(1) or step(run, *batch)
     )
-    assert module.main(command[3:]) == 0
-    assert len(learnt) == {"train": 4, "train_toy": 2, "train_ssd300": 2}[name]  # of 6, 4 and 4
+    assert main(command[3:]) == 0
+    assert len(learnt) == {"toy": 4, "lesson": 2, "ssd300": 2}[recipe]  # of 6, 4 and 4
 
 
 def test_a_resumed_run_ends_as_one_never_stopped(
     folder, finished, tmp_path, monkeypatch, no_report
 ):
-    monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 5)  # in the second epoch of three steps
-        assert train.main(arguments(folder, tmp_path / "run")) == 130
-    assert train.main(arguments(folder, tmp_path / "run")) == 0
+        assert main(arguments(folder, tmp_path / "run")) == 130
+    assert main(arguments(folder, tmp_path / "run")) == 0
     ours, theirs = (
         load_checkpoint(out / "detector.params") for out in (tmp_path / "run", finished)
     )
@@ -154,38 +161,36 @@ def test_restarted_and_stopped_before_anything_is_saved(
     shutil.copytree(finished, tmp_path / "run")
     with monkeypatch.context() as patch:
         interrupt_at(patch, 1)
-        assert train.main(arguments(folder, tmp_path / "run", "--restart")) == 130
+        assert main(arguments(folder, tmp_path / "run", "--restart")) == 130
     command = said_command(capsys)
-    assert command[-1] == "--restart" and train.main(command[3:]) == 0
+    assert command[-1] == "--restart" and main(command[3:]) == 0
 
 
 def test_two_runs_into_one_folder_are_refused(folder, tmp_path, capsys):
     with locked(tmp_path / "run"):
-        assert train.main(arguments(folder, tmp_path / "run")) == 2
+        assert main(arguments(folder, tmp_path / "run")) == 2
     assert "run: another process is at work there; wait for it, or" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_does_not_go_on_with_other_labels(folder, tmp_path, capsys, monkeypatch, no_report):
-    monkeypatch.setattr("utils.training.SAVE_SECONDS", 0)
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
     words = arguments(folder, tmp_path / "run")
     with monkeypatch.context() as patch:
         interrupt_at(patch, 3)
-        assert train.main(words) == 130
+        assert main(words) == 130
     mended = prepare_rectangles(tmp_path / "mended", first_seed=7)  # as many, but others
-    assert train.main([str(mended), *words[1:]]) == 2
+    assert main(["train", str(mended), *words[2:]]) == 2
     message = capsys.readouterr().err
     assert "detector.running: data is" in message and "--restart" in message
 
 
-@pytest.mark.parametrize("name", ["train", "train_toy", "train_ssd300"])
 @pytest.mark.parametrize(
     "option", ["--epochs=-1", "--epochs=0", "--epochs=many", "--seed=-1", "--seed=4294967296"]
 )
-def test_numbers_out_of_bounds_are_refused(name, option, folder, tmp_path, capsys):
-    module, words = commands(folder, tmp_path)[name]
+def test_numbers_out_of_bounds_are_refused(option, folder, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        module.main([*words, option])
+        main(arguments(folder, tmp_path / "run", option))
     assert stop.value.code == 2 and option.partition("=")[0] in capsys.readouterr().err
 
 
@@ -203,7 +208,7 @@ def test_numbers_out_of_bounds_are_refused(name, option, folder, tmp_path, capsy
 )
 def test_what_a_person_can_mend_is_said(folder, tmp_path, capsys, monkeypatch, error, message):
     interrupt_at(monkeypatch, 1, error)
-    assert train.main(arguments(folder, tmp_path / "run")) == 2
+    assert main(arguments(folder, tmp_path / "run")) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
 
@@ -211,43 +216,74 @@ def test_what_a_person_can_mend_is_said(folder, tmp_path, capsys, monkeypatch, e
 def test_a_fault_of_the_program_is_not_hidden(folder, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 1, ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):
-        train.main(arguments(folder, tmp_path / "run"))
+        main(arguments(folder, tmp_path / "run"))
 
 
 def test_results_have_a_place_of_their_own():
-    assert train.parse_arguments(["data/voc/"]).out == train.RUNS / "voc"
+    assert train.out_of(options_of("data/voc/")) == train.RUNS / "voc"
+    assert train.out_of(options_of("--voc", "there/VOC2007:trainval")) == train.RUNS / "VOC2007"
 
 
-def test_what_cannot_begin_is_said(folder, tmp_path, capsys, monkeypatch):
-    assert train.main([str(tmp_path), "--out", str(tmp_path / "run")]) == 2
-    assert "make the folder with python -m utils.prepare" in capsys.readouterr().err
-    out = str(tmp_path / "run")
-    assert train.main([str(folder), "--out", out, "--network", "ssd300", "--image-size", "64"]) == 2
-    assert "ssd300 takes images of 300 pixels" in capsys.readouterr().err
-    assert train.main([str(folder), "--out", out, "--image-size", "99999"]) == 2
-    assert "GB are free; lower --batch-size" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--recipe", "ssd300", "--image-size", "64"], "ssd300 cannot be given --image-size"),
+        (["--width", "0.5"], "toy cannot be given --width"),
+        (["--base-weights", "vgg16.params"], "toy cannot be given --base-weights"),
+        (["--image-size", "99999"], "GB are free; lower --batch-size"),
+        (["--voc", "VOC2007:trainval"], "name one source of labelled pictures"),
+    ],
+)
+def test_what_cannot_begin_is_said(folder, tmp_path, capsys, words, message):
+    assert main(["train", str(folder), "--out", str(tmp_path / "run"), *words]) == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_not_prepared_is_refused(tmp_path, capsys):
+    assert main(["train", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "make the folder with single-shot prepare" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [["--epochs", "0"], ["--image-size", "63"], ["--minutes", "inf"]])
 def test_numbers_that_make_no_sense_are_refused(folder, tmp_path, capsys, wrong):
     with pytest.raises(SystemExit) as stopped:
-        train.main([str(folder), "--out", str(tmp_path), *wrong])
+        main(["train", str(folder), "--out", str(tmp_path), *wrong])
     assert stopped.value.code == 2 and "argument --" in capsys.readouterr().err
 
 
 def test_minutes_become_epochs():
     def epochs(*more):
-        options = train.parse_arguments(["data", "--out", "run", *more])
-        return len(train.make_config(options, num_images=200).image_sizes)
+        options = options_of("data", "--out", "run", *more)
+        return len(train.config_of(options, train.recipe_of(options), 200).image_sizes)
 
-    # 100 images of 100 x 100 pixels a second are 15.3 of 256 x 256: 4578 in five minutes.
+    # A million pixels a second are 15.3 images of 256 x 256: 4578 in five minutes.
     assert epochs() == 23 and epochs("--minutes", "10") == 46
     assert epochs("--image-size", "128") == 92 and epochs("--minutes", "0") == 1
     assert epochs("--epochs", "3", "--minutes", "10") == 3
     # 7.8 of 300 x 300 pixels by a network of a quarter of the width, 0.49 by the paper's.
-    assert epochs("--network", "ssd300") == 12
-    assert epochs("--network", "ssd300", "--width", "1") == 1
+    assert epochs("--recipe", "ssd300") == 12
+    assert epochs("--recipe", "ssd300", "--width", "1") == 1
+    # Some recipes have a number of their own.
+    assert epochs("--recipe", "lesson") == 5 and epochs("--recipe", "paper") == 232
+
+
+def test_the_paper_recipe_scales_its_rate_with_the_images_of_a_step():
+    words = ["data", "--recipe", "paper", "--batch-size", "8", "--accumulate", "2"]
+    config = train.config_of(options := options_of(*words), train.recipe_of(options), 16551)
+    assert config.learning_rate == pytest.approx(5e-4)
+    assert (config.optimizer, config.momentum, config.weight_decay) == ("sgd", 0.9, 5e-4)
+    assert config.image_sizes == (300,) * 232 and config.bias_rate == 2
+    assert [config.learning_rate_at(step, 120_000) for step in (79_999, 80_000, 100_000)] == (
+        pytest.approx([5e-4, 5e-5, 5e-6])
+    )
+
+
+def test_base_weights_ask_for_the_network_of_the_paper():
+    recipe = train.recipe_of(
+        options_of("x", "--recipe", "ssd300", "--base-weights", "vgg16.params")
+    )
+    assert recipe.width == 1 and not recipe.batch_norm
 
 
 def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkeypatch):
@@ -259,8 +295,8 @@ def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkey
 
     set_up = TrainingRun.__init__
     monkeypatch.setattr(TrainingRun, "__init__", noted)
-    tiny = ["--network", "ssd300", "--width", "0.0625", "--epochs", "1", "--batch-size", "4"]
-    assert train.main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 0
+    tiny = ["--recipe", "ssd300", "--width", "0.0625", "--epochs", "1", "--batch-size", "4"]
+    assert main(["train", str(folder), "--out", str(tmp_path / "run"), *tiny]) == 0
     detector = load_detector(tmp_path / "run" / "detector.params")
     assert detector.per_class and detector.image_size == 300
     assert losses == [MinedCrossEntropyLoss]

@@ -4,10 +4,12 @@ import subprocess
 import sys
 from dataclasses import replace
 
+from single_shot.resuming import Autosave
 from utils import training
 from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.context import seed_everything
 from utils.data import resize
+from utils.hooks import GuardFinite, Hook
 from utils.schedules import one_cycle
 from utils.ssd import toy_ssd
 
@@ -22,10 +24,11 @@ RUN_TO_THE_END = """
 import os, signal, sys
 from tests.toy_data import rectangles
 from tests.test_training import CONFIG, start
+from single_shot import resuming
 from utils import training
 
 checkpoint, kill_at = sys.argv[1], int(sys.argv[2])
-training.SAVE_SECONDS = float(sys.argv[3])
+resuming.SAVE_SECONDS = float(sys.argv[3])
 step = training.TrainingRun.step
 
 def counted(run, *batch):
@@ -36,7 +39,7 @@ def counted(run, *batch):
 
 counted.steps = 0
 training.TrainingRun.step = counted
-training.train(start(), rectangles(10), CONFIG, checkpoint=checkpoint)
+training.train(start(), rectangles(10), CONFIG, hooks=[resuming.Autosave(checkpoint)])
 """
 
 
@@ -63,9 +66,9 @@ def test_no_epoch_of_a_seed_repeats_one_of_another_seed():
     for seed in range(3):
         run = training.TrainingRun(start(), rectangles(16), replace(CONFIG, seed=seed))
         drawn = []
-        run.step = lambda images, *others, drawn=drawn: drawn.append(images.asnumpy()) or (0,) * 4
+        run.step = lambda images, *others, drawn=drawn: drawn.append(images.asnumpy()) or {}
         for _ in range(3):
-            run.history.append(run.run_epoch(lambda *step: None))
+            run.run_epoch()
             orders.add(np.concatenate(drawn).tobytes())
             drawn.clear()
     assert len(orders) == 9
@@ -169,10 +172,11 @@ def test_a_stopped_run_with_gathered_batches_ends_as_if_it_were_not(tmp_path):
     whole, calls = start(), []
     training.train(whole, rectangles(9), config)
     with pytest.raises(KeyboardInterrupt):
-        options = {"evaluate": stop_after_the_second_epoch, "checkpoint": tmp_path / "run"}
+        options = {"evaluate": stop_after_the_second_epoch, "hooks": [Autosave(tmp_path / "run")]}
         training.train(start(), rectangles(9), config, **options)
     resumed = start(seed=1)
-    assert len(training.train(resumed, rectangles(9), config, checkpoint=tmp_path / "run")) == 3
+    history = training.train(resumed, rectangles(9), config, hooks=[Autosave(tmp_path / "run")])
+    assert len(history) == 3
     pairs = zip(whole.collect_params().values(), resumed.collect_params().values(), strict=True)
     for one, other in pairs:
         np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())
@@ -183,13 +187,37 @@ def test_a_loss_that_is_no_number_stops_the_run(value):
     run = training.TrainingRun(start(), rectangles(4), CONFIG)
     run.cls_loss = lambda cls_preds, _: cls_preds.sum(axis=(1, 2)) * value
     with pytest.raises(FloatingPointError, match="epoch 1: .*learning_rate"):
-        run.run_epoch(report=lambda *progress: None)
+        run.run_epoch(GuardFinite())
 
 
 def test_progress_shows_speed_and_remaining_time(capsys):
     training.train(start(), rectangles(8), CONFIG)
     shown = capsys.readouterr().err
     assert "left" in shown and "images/s" in shown and "class loss" in shown
+
+
+def test_a_hook_sees_every_step_and_every_epoch_and_may_add_to_the_history():
+    seen = []
+
+    class Watch(Hook):
+        def after_step(self, run):
+            seen.append((len(run.history), run.so_far.batches, sorted(run.values)))
+
+        def after_epoch(self, run):
+            run.history[-1]["fullest"] = run.dataset.max_objects
+
+    history = training.train(start(), rectangles(10), CONFIG, hooks=[Watch()])
+    names = ["box_loss", "box_mae", "class_accuracy", "cls_loss"]
+    assert seen == [(epoch, batch, names) for epoch in range(3) for batch in (1, 2)]
+    assert [line["fullest"] for line in history] == [rectangles(10).max_objects] * 3
+
+
+def test_what_a_step_returns_besides_is_averaged_and_kept(monkeypatch):
+    step, values = training.TrainingRun.step, iter(range(6))
+    with_more = lambda run, *batch: step(run, *batch) | {"norm": next(values)}  # noqa: E731
+    monkeypatch.setattr(training.TrainingRun, "step", with_more)
+    history = training.train(start(), rectangles(10), CONFIG)
+    assert [line["norm"] for line in history] == [0.5, 2.5, 4.5]
 
 
 @pytest.fixture(scope="module")
@@ -223,17 +251,16 @@ def test_a_killed_run_resumes_to_the_same_weights(
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path):
-    training.train(start(), rectangles(4), CONFIG, checkpoint=tmp_path / "run")
+    training.train(start(), rectangles(4), CONFIG, hooks=[Autosave(tmp_path / "run")])
     with pytest.raises(CheckpointError, match="run: config batch_size is 4, but this run has 2"):
-        training.train(
-            start(), rectangles(4), replace(CONFIG, batch_size=2), checkpoint=tmp_path / "run"
-        )
+        other = replace(CONFIG, batch_size=2)
+        training.train(start(), rectangles(4), other, hooks=[Autosave(tmp_path / "run")])
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path):
-    history = training.train(start(), rectangles(4), CONFIG, checkpoint=tmp_path / "run")
+    history = training.train(start(), rectangles(4), CONFIG, hooks=[Autosave(tmp_path / "run")])
     net = start(seed=1)
-    assert training.train(net, rectangles(4), CONFIG, checkpoint=tmp_path / "run") == history
+    assert training.train(net, rectangles(4), CONFIG, hooks=[Autosave(tmp_path / "run")]) == history
     expected = load_checkpoint(tmp_path / "run").parameters
     images = nd.zeros((1, 3, 64, 64))
     net(images)
@@ -250,7 +277,7 @@ def test_epochs_average_their_batches_go_on_in_the_schedule_and_shuffle_anew(mon
         rates.append(learning_rate)
         orders.append(labels.asnumpy().tolist())
         loss = next(losses)
-        return loss, 2 * loss, 0.5, 0.1
+        return {"cls_loss": loss, "box_loss": 2 * loss}
 
     monkeypatch.setattr(training.TrainingRun, "step", step)
     history = training.train(start(), rectangles(10), CONFIG, transform=resize)
@@ -278,7 +305,7 @@ def test_a_box_loss_that_is_no_number_stops_the_run():
     run = training.TrainingRun(start(), rectangles(4), CONFIG)
     run.box_loss = lambda box_preds, *_: box_preds.sum(axis=1) * np.nan
     with pytest.raises(FloatingPointError, match="epoch 1: .*the box loss nan"):
-        run.run_epoch(report=lambda *progress: None)
+        run.run_epoch(GuardFinite())
 
 
 def test_gathered_gradients_start_again_after_every_step():

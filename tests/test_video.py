@@ -1,7 +1,7 @@
 """Video: what goes into a file comes out again, and what cannot be read or written is named."""
 
-from utils.plotting import class_colors
-from utils.video import VideoError, annotate_frame, mascot_clip, read_frames, write_frames
+from single_shot.video import VideoError, annotate_frame, mascot_clip, read_frames, write_frames
+from utils.figures.colors import class_colors
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_reading_takes_one_frame_at_a_time_and_closes_the_file(tmp_path, monkeyp
         def release(self):
             calls.append("release")
 
-    monkeypatch.setattr("utils.video.cv2.VideoCapture", lambda path: Video())
+    monkeypatch.setattr("single_shot.video.cv2.VideoCapture", lambda path: Video())
     frames = read_frames(path)
     next(frames)
     assert calls == ["read"]

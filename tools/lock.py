@@ -60,7 +60,7 @@ def conda_environment(variant):
     for requirement, parents in locked_requirements(ROOT / LOCKS[variant], CONDA_PYTHON):
         reason = reasons.get(requirement.name) or "needed by " + ", ".join(parents)
         lines += f"      - {requirement.name}{requirement.specifier}  # {reason}\n"
-    return lines + "      - -e .  # the lessons' own package, utils\n"
+    return lines + "      - -e .  # the lessons' own packages\n"
 
 
 def locked_requirements(lock, python_version):

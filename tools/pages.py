@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 from jinja2 import DictLoader
+from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 
 # Colours: at least 4.5 : 1 against their background (WCAG 2.2, 1.4.3), in both schemes.
@@ -52,7 +53,9 @@ INDEX = """<!DOCTYPE html>
 </table></body></html>
 """
 ROW = '<tr><td><a href="{0}.html">{1}</a></td><td>{2:.0f} s</td><td class="{3}">{3} {4}</td></tr>'
-# nbconvert's template drops the alt text that `plotting.show` stores with a picture, and loads
+# Code, in which a dollar is a dollar; a displayed formula; one in a line.
+FORMULA = re.compile(r"(```.*?```|`[^`]*`)|\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
+# nbconvert's template drops the alt text that `figures.show` stores with a picture, and loads
 # scripts for formulas, diagrams and widgets from other hosts, which these pages do without.
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -132,6 +135,22 @@ def with_links_to_pages(notebook, source, output, names):
     return notebook
 
 
+def with_formulas(notebook):
+    """Return a copy of a notebook whose formulas are MathML, which browsers draw by themselves."""
+
+    def replaced(match):
+        code, displayed, inline = match.groups()
+        if code:
+            return code
+        return convert(displayed or inline, display="block" if displayed else "inline")
+
+    notebook = nbformat.from_dict(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = FORMULA.sub(replaced, cell.source)
+    return notebook
+
+
 def write_page(notebook, source, output, names):
     """Write the web page of a notebook, pictures with their alt text inside.
 
@@ -148,7 +167,7 @@ def write_page(notebook, source, output, names):
         "style": STYLE + LESSON_STYLE,
         "navigation": navigation(names, source.stem, up),
     }
-    linked = with_links_to_pages(notebook, source, output, names)
+    linked = with_formulas(with_links_to_pages(notebook, source, output, names))
     write(output, exporter.from_notebook_node(linked, resources)[0])
 
 

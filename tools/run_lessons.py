@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from utils.command_line import Parser
+from single_shot.arguments import Parser
 from utils.compat import core_count
 from utils.context import run_profile
 

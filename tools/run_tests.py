@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.command_line import Parser
+from single_shot.arguments import Parser
 from utils.compat import core_count
 
 from run_lessons import longest_first
@@ -48,14 +48,15 @@ class Condition:
     start_up: str = ""
 
 
+# Where all is slow, by instructions or by more threads than cores: no training of minutes.
+SMOKE = {"SINGLE_SHOT_PROFILE": "smoke"}
 CONDITIONS = {
     "native": Condition(),  # with one thread, since `run_pytest` gives every worker one
-    # Slow, so that the long trainings of the profile `class` are left out.
-    "sse41": Condition({"DNNL_MAX_CPU_ISA": "SSE41", "SINGLE_SHOT_PROFILE": "smoke"}),
+    "sse41": Condition({"DNNL_MAX_CPU_ISA": "SSE41"} | SMOKE),
     "avx2": Condition({"DNNL_MAX_CPU_ISA": "AVX2"}, "avx2"),
     "avx512": Condition({"DNNL_MAX_CPU_ISA": "AVX512_CORE"}, "avx512f"),
-    "threads-2": Condition({"OMP_NUM_THREADS": "2"}),
-    "threads-4": Condition({"OMP_NUM_THREADS": "4"}),
+    "threads-2": Condition({"OMP_NUM_THREADS": "2"} | SMOKE),
+    "threads-4": Condition({"OMP_NUM_THREADS": "4"} | SMOKE),
     "haswell": Condition({"OPENBLAS_CORETYPE": "Haswell"}, "avx2"),
     "skylakex": Condition({"OPENBLAS_CORETYPE": "SkylakeX"}, "avx512f"),
     "seed-1": Condition({"SINGLE_SHOT_SEED": "1"}, same_outputs=False),

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
-from utils.checkpoint import replace_atomically
+from single_shot.files import write_whole
 
 import nbformat
 import numpy as np
@@ -218,7 +218,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.worker:
         text = json.dumps(run_file(options.files[0].resolve()))
-        replace_atomically(options.worker, lambda file: Path(file).write_text(text))
+        write_whole(options.worker, text)
         return 0
     for path in options.files or [ROOT / name for name in read_record()]:
         started, name = time.monotonic(), str(path.resolve().relative_to(ROOT))
@@ -227,7 +227,7 @@ def main(arguments=None):
         print(f"{name}: {options.runs} runs in {time.monotonic() - started:.0f} s")
         print(table(entry["spreads"]), flush=True)
         text = json.dumps(known, indent=1) + "\n"
-        replace_atomically(RECORD, lambda file, text=text: Path(file).write_text(text))
+        write_whole(RECORD, text)
     return 0
 
 

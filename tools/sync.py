@@ -13,6 +13,7 @@ Exit status 1 with --check if a notebook is out of step; nothing is changed then
 
 import argparse
 import ast
+import copy
 import functools
 import os
 import re
@@ -22,6 +23,8 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
+LINE_LENGTH = 100  # as in pyproject.toml
+PACKAGES = ("data", "single_shot")  # besides utils
 LINKS_BEGIN, LINKS_END = "<!-- links: `make sync` writes them -->", "<!-- end of links -->"
 
 
@@ -45,13 +48,14 @@ def sources_of(cell):
 
 
 def definition(name):
-    """Return the code of a definition of `utils`, docstrings cut to their first line.
+    """Return the code of a definition of ours, types left out, docstrings cut to their first line.
 
-    name: module and name at its top level, such as `boxes.box_iou` or `labels.voc.VOC_CLASSES`;
+    name: module and name at its top level, such as `boxes.box_iou` or `single_shot.video.CODEC`;
+    the module is one of `utils` where no package is named;
     comments right above an assignment are part of it. Raises SyncError where there is none such.
     """
     module, _, wanted = name.rpartition(".")
-    path = ROOT / "utils" / f"{module.replace('.', '/')}.py"
+    path = path_of(module)
     if not path.is_file():
         raise SyncError(
             f"{name}: there is no {path.relative_to(ROOT)}; name it `module.definition`"
@@ -59,8 +63,14 @@ def definition(name):
     lines = path.read_text().splitlines()
     for node in ast.parse("\n".join(lines)).body:
         if wanted in names_bound(node):
-            return "\n".join(_shorten_docstrings(lines, node))
+            return "\n".join(_as_shown(lines, node))
     raise SyncError(f"{name}: {path.relative_to(ROOT)} defines no {wanted!r} at its top level")
+
+
+def path_of(module):
+    """Return the path of a module that a lesson shows code of."""
+    package = "" if module.partition(".")[0] in PACKAGES else "utils"
+    return ROOT / package / f"{module.replace('.', '/')}.py"
 
 
 def names_bound(node):
@@ -71,8 +81,8 @@ def names_bound(node):
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _shorten_docstrings(lines, node):
-    """Return the lines of a top-level statement with every docstring cut to its first line."""
+def _as_shown(lines, node):
+    """Return the lines of a top-level statement as a lesson shows them; see `definition`."""
     lines, end = list(lines), node.end_lineno
     decorators = getattr(node, "decorator_list", [])
     begin = min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
@@ -85,7 +95,30 @@ def _shorten_docstrings(lines, node):
             first, last = owner.body[0].lineno - 1, owner.body[0].end_lineno
             lines[first:last] = [lines[first].rstrip() + '"""']
             end -= last - first - 1
+        if isinstance(owner, ast.FunctionDef):
+            first, last = owner.lineno - 1, _end_of_signature(lines, owner)
+            signature = _signature(owner)
+            lines[first:last] = signature
+            end -= last - first - len(signature)
     return lines[begin:end]
+
+
+def _end_of_signature(lines, function):
+    """Return the number of the line with the colon before a function's body."""
+    return next(n for n in range(function.body[0].lineno - 1, 0, -1) if lines[n - 1].endswith(":"))
+
+
+def _signature(function):
+    """Return the lines of a function's signature without types, in ruff's style."""
+    arguments = copy.deepcopy(function.args)
+    for each in ast.walk(arguments):
+        if isinstance(each, ast.arg):
+            each.annotation = None
+    indent, text = " " * function.col_offset, ast.unparse(arguments).replace("'", '"')
+    lines = [f"{indent}def {function.name}({text}):"]
+    if len(lines[0]) > LINE_LENGTH:
+        lines = [f"{indent}def {function.name}(", f"{indent}    {text}", f"{indent}):"]
+    return lines
 
 
 @functools.cache

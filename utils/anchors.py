@@ -9,6 +9,7 @@ import math
 from utils.boxes import box_iou, center_to_corner
 from utils.context import SEED
 
+import mxnet as mx
 import numpy as np
 from mxnet import nd
 
@@ -16,7 +17,7 @@ from mxnet import nd
 NUM_STARTS = 10
 
 
-def anchor_shapes(sizes, ratios):
+def anchor_shapes(sizes: tuple, ratios: tuple) -> list:
     """Return width and height of the anchors of one pixel, for a square feature map.
 
     Every size is paired with the first ratio, then the first size with every other ratio:
@@ -28,7 +29,9 @@ def anchor_shapes(sizes, ratios):
     return [(size * math.sqrt(ratio), size / math.sqrt(ratio)) for size, ratio in pairs]
 
 
-def multibox_prior(height, width, sizes, ratios, ctx=None):
+def multibox_prior(
+    height: int, width: int, sizes: tuple, ratios: tuple, ctx: mx.Context | None = None
+) -> nd.NDArray:
     """Return the anchors of a feature map of height x width pixels.
 
     Widths are scaled by height / width, so that an anchor of ratio 1 is square in the pixels of
@@ -51,7 +54,7 @@ def multibox_prior(height, width, sizes, ratios, ctx=None):
     return center_to_corner(anchors_center).reshape((1, -1, 4))
 
 
-def coverage(boxes, anchors):
+def coverage(boxes: nd.NDArray, anchors: nd.NDArray) -> nd.NDArray:
     """Return, for every object, the IoU of the anchor that fits it best.
 
     boxes: (M, 4) objects; anchors: (A, 4) or (1, A, 4); corner form.
@@ -60,7 +63,7 @@ def coverage(boxes, anchors):
     return box_iou(boxes, anchors.reshape((-1, 4))).max(axis=1)
 
 
-def shape_iou(shapes_a, shapes_b):
+def shape_iou(shapes_a: np.ndarray, shapes_b: np.ndarray) -> np.ndarray:
     """Return the IoU of every pair of shapes laid on one centre, so that only shape counts.
 
     shapes_a: (N, 2), shapes_b: (K, 2) arrays of positive widths and heights, in the same unit.
@@ -71,7 +74,7 @@ def shape_iou(shapes_a, shapes_b):
     return intersection / (areas - intersection)
 
 
-def refine_shapes(shapes, centers):
+def refine_shapes(shapes: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Return the centres of clusters that k-means reaches from a start.
 
     The distance is 1 - IoU (Redmon and Farhadi, YOLO9000, section 2); the centre of a cluster is
@@ -93,7 +96,9 @@ def refine_shapes(shapes, centers):
         )
 
 
-def suggest_shapes(shapes, num_shapes, seed=SEED, num_starts=NUM_STARTS):
+def suggest_shapes(
+    shapes: np.ndarray, num_shapes: int, seed: int = SEED, num_starts: int = NUM_STARTS
+) -> np.ndarray:
     """Return the anchor shapes that fit those of a data set best, smallest area first.
 
     k-means from several random starts; the order of the shapes makes no difference.

@@ -11,7 +11,7 @@ TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1
 MODES = {"11-point": "VOC07 11-point", "area": "VOC area", "101-point": "COCO 101-point"}
 
 
-def pairwise_iou(boxes, other_boxes):
+def pairwise_iou(boxes: np.ndarray, other_boxes: np.ndarray) -> np.ndarray:
     """Return the intersection over union of every pair of boxes.
 
     Boxes without area overlap nothing, where `gluoncv.utils.bbox_iou` divides zero by zero.
@@ -28,7 +28,7 @@ def pairwise_iou(boxes, other_boxes):
     return np.divide(intersection, union, out=np.zeros(union.shape), where=union > 0)
 
 
-def match_voc(iou, difficult, iou_threshold):
+def match_voc(iou: np.ndarray, difficult: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Match the detections of one class in one image by PASCAL VOC's rule.
 
     A detection looks at the object it overlaps most, and at no other: the first to hit an object is
@@ -51,7 +51,7 @@ def match_voc(iou, difficult, iou_threshold):
     return outcomes
 
 
-def match_coco(iou, difficult, iou_threshold):
+def match_coco(iou: np.ndarray, difficult: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Match the detections of one class in one image by COCO's rule.
 
     A detection takes the object it overlaps most among those still free. Difficult objects come
@@ -74,7 +74,9 @@ def match_coco(iou, difficult, iou_threshold):
     return outcomes
 
 
-def precision_recall(scores, outcomes, num_objects):
+def precision_recall(
+    scores: np.ndarray, outcomes: np.ndarray, num_objects: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return precision and recall as detections are admitted one by one, best score first.
 
     scores: (D,) of the detections of all images; equal ones keep their order.
@@ -89,12 +91,12 @@ def precision_recall(scores, outcomes, num_objects):
     return precision, true_positives / num_objects
 
 
-def interpolate_precision(precision):
+def interpolate_precision(precision: np.ndarray) -> np.ndarray:
     """Return, for every point of the curve, the best precision at its recall or beyond."""
     return np.maximum.accumulate(precision[::-1])[::-1]
 
 
-def average_precision(precision, recall, mode):
+def average_precision(precision: np.ndarray, recall: np.ndarray, mode: str) -> float:
     """Sum up a curve of precision and recall in one number in [0, 1].
 
     precision, recall: (P,) from `precision_recall`.

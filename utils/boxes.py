@@ -12,7 +12,7 @@ from mxnet import nd
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 
-def corner_to_center(boxes):
+def corner_to_center(boxes: nd.NDArray) -> nd.NDArray:
     """Turn `(xmin, ymin, xmax, ymax)` into `(x, y, width, height)`.
 
     boxes: (..., 4) corner form. Returns (..., 4) centre form.
@@ -21,7 +21,7 @@ def corner_to_center(boxes):
     return nd.concat((top_left + bottom_right) / 2, bottom_right - top_left, dim=-1)
 
 
-def center_to_corner(boxes_center):
+def center_to_corner(boxes_center: nd.NDArray) -> nd.NDArray:
     """Turn `(x, y, width, height)` into `(xmin, ymin, xmax, ymax)`.
 
     boxes_center: (..., 4) centre form. Returns (..., 4) corner form.
@@ -30,7 +30,7 @@ def center_to_corner(boxes_center):
     return nd.concat(center - size / 2, center + size / 2, dim=-1)
 
 
-def box_area(boxes):
+def box_area(boxes: nd.NDArray) -> nd.NDArray:
     """Return the area of every box; a reversed box has none.
 
     boxes: (..., 4) corner form. Returns (...) areas, at least 0.
@@ -39,7 +39,7 @@ def box_area(boxes):
     return nd.prod(nd.relu(bottom_right - top_left), axis=-1)
 
 
-def box_iou(boxes_a, boxes_b):
+def box_iou(boxes_a: nd.NDArray, boxes_b: nd.NDArray) -> nd.NDArray:
     """Return the intersection over union of every pair of boxes.
 
     boxes_a: (N, 4), boxes_b: (M, 4), both in corner form and the same unit.
@@ -58,7 +58,7 @@ def box_iou(boxes_a, boxes_b):
     return nd.where(union > 0, intersection / union, nd.zeros_like(union))
 
 
-def clip_boxes(boxes):
+def clip_boxes(boxes: nd.NDArray) -> nd.NDArray:
     """Cut off what lies outside the image.
 
     boxes: (..., 4) corner form in fractions. Returns (..., 4) in 0..1.
@@ -66,7 +66,9 @@ def clip_boxes(boxes):
     return boxes.clip(0, 1)
 
 
-def encode_offsets(boxes, anchors, variances=VARIANCES):
+def encode_offsets(
+    boxes: nd.NDArray, anchors: nd.NDArray, variances: tuple = VARIANCES
+) -> nd.NDArray:
     """Return the offsets that lead from each anchor to its box.
 
     The centre shifts by a share of the anchor's size; width and height change by the log of a
@@ -80,7 +82,9 @@ def encode_offsets(boxes, anchors, variances=VARIANCES):
     return offsets / nd.array(variances, ctx=offsets.context)
 
 
-def decode_offsets(offsets, anchors, variances=VARIANCES):
+def decode_offsets(
+    offsets: nd.NDArray, anchors: nd.NDArray, variances: tuple = VARIANCES
+) -> nd.NDArray:
     """Return the boxes that the offsets lead to; undoes `encode_offsets`.
 
     offsets: (..., 4); anchors: (..., 4) corner form. Returns (..., 4) corner form, not clipped.

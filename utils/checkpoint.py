@@ -7,17 +7,20 @@ MXNet does not look, stands the SHA-256 of all bytes before it: it is compared b
 read from them.
 """
 
-import glob
 import hashlib
 import json
-import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
+from utils.files import InputError, replace_atomically
+
 import numpy as np
-from mxnet import cpu, nd
+from mxnet import Context, cpu, nd
 from mxnet.base import MXNetError
+from mxnet.gluon import Block
 
 FORMAT_VERSION = 2
 SEAL = b"single-shot checkpoint, sha256 "  # before the checksum
@@ -27,11 +30,13 @@ OPTIMIZER = "optimizer."  # before the names of its states; all other arrays are
 
 
 # What MXNet, JSON and building a network raise for values that are not what they should be.
-WRONG_CONTENT = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError)
-WRONG_CONTENT += (MXNetError, RecursionError, TypeError, ValueError)
+WRONG_CONTENT: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
+    *(MXNetError, RecursionError, TypeError, ValueError),
+)
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that cannot be used; the message names the file and the fix."""
 
 
@@ -48,7 +53,7 @@ class Checkpoint:
     optimizer_states: dict
     metadata: dict
 
-    def load_into(self, net, ctx=None):
+    def load_into(self, net: Block, ctx: Context | None = None) -> None:
         """Give a network of the same layers the parameters, on the device ctx.
 
         Raises CheckpointError where the network has other classes or layers.
@@ -58,7 +63,7 @@ class Checkpoint:
         for name, parameter in expected.items():
             parameter._load_init(self.parameters[name], ctx)
 
-    def check_fits(self, net, shapes):
+    def check_fits(self, net: Block, shapes: dict[str, tuple]) -> None:
         """Raise CheckpointError, which says what differs, where a network is not the file's.
 
         shapes: of the network's parameters by name; None or 0 where they are not known yet.
@@ -87,50 +92,13 @@ class Checkpoint:
                 )
 
 
-def is_shape(found, wanted):
+def is_shape(found: tuple, wanted: tuple) -> bool:
     """Return whether a shape is the wanted one, in which 0 stands for any number."""
     sides = zip(found, wanted)
     return len(found) == len(wanted) and all(b in (a, 0) for a, b in sides)
 
 
-def replace_atomically(path, write):
-    """Have `write(temporary_path)` make a file, then give it its name; never half a file.
-
-    What a killed process left behind on its way to the same name is removed.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_strays(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        write(str(temporary))
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_strays(path):
-    """Remove the temporary files of a path whose processes have ended."""
-    for stray in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
-        process = stray.name[len(path.name) + 1 : -len(".tmp")]
-        if process.isdigit() and not is_running(int(process)):
-            stray.unlink(missing_ok=True)
-
-
-def is_running(process):
-    """Return whether a process of this number runs on this machine."""
-    try:
-        os.kill(process, 0)  # sends nothing
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def parameters_of(net):
+def parameters_of(net: Block) -> dict[str, nd.NDArray]:
     """Return the parameters of a network in main memory, named by their place in it."""
     named = net._collect_params_with_prefix()  # Gluon's public way to these names is a file
     return {
@@ -139,7 +107,12 @@ def parameters_of(net):
     }
 
 
-def save_checkpoint(path, net, metadata, optimizer_states=None):
+def save_checkpoint(
+    path: PathLike | str,
+    net: Block,
+    metadata: dict,
+    optimizer_states: dict[str, nd.NDArray] | None = None,
+) -> None:
     """Write a checkpoint.
 
     net: any gluon Block; metadata: a dict that JSON can express, with the key `class_names`;
@@ -160,7 +133,7 @@ def save_checkpoint(path, net, metadata, optimizer_states=None):
         ) from error
 
 
-def write_sealed(path, arrays):
+def write_sealed(path: str, arrays: dict[str, nd.NDArray]) -> None:
     """Write arrays by name and, behind them, their checksum.
 
     Raises MXNetError or OSError where the disk takes less than everything.
@@ -172,7 +145,7 @@ def write_sealed(path, arrays):
         file.write(SEAL + hashlib.sha256(content).digest())
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: PathLike | str) -> Checkpoint:
     """Return the Checkpoint in a file.
 
     Raises CheckpointError where the file is absent, damaged or of another version.
@@ -195,13 +168,13 @@ def load_checkpoint(path):
     )
 
 
-def is_names(value):
+def is_names(value: object) -> bool:
     """Return whether a value is a list of one or more names."""
-    return isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
 
 
 @contextmanager
-def wrong_content(path):
+def wrong_content(path: PathLike | str) -> Iterator[None]:
     """Raise CheckpointError where what a file holds turns out to be no checkpoint's.
 
     The checksum is no signature: whoever spoils a file can write a new one behind it.
@@ -218,7 +191,7 @@ def wrong_content(path):
         ) from error
 
 
-def read_sealed(path):
+def read_sealed(path: Path) -> tuple[dict, dict[str, nd.NDArray]]:
     """Return the metadata of a file that `write_sealed` wrote, and its other arrays by name.
 
     Raises CheckpointError where the bytes are not those that were written.

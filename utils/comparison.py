@@ -13,7 +13,9 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 MIN_IOU = 0.99
 
 
-def pair_detections(found, expected, atol=1e-4, min_iou=MIN_IOU):
+def pair_detections(
+    found: np.ndarray, expected: np.ndarray, atol: float = 1e-4, min_iou: float = MIN_IOU
+) -> np.ndarray:
     """Return for each row of `found` the row of `expected` that it is paired with, or -1.
 
     found, expected: detections (D, 6), rows `[class_id, score, xmin, ymin, xmax, ymax]`.
@@ -28,7 +30,13 @@ def pair_detections(found, expected, atol=1e-4, min_iou=MIN_IOU):
     return maximum_bipartite_matching(possible, perm_type="column")
 
 
-def assert_same_detections(found, expected, atol=1e-4, min_iou=MIN_IOU, cut_score=None):
+def assert_same_detections(
+    found: np.ndarray,
+    expected: np.ndarray,
+    atol: float = 1e-4,
+    min_iou: float = MIN_IOU,
+    cut_score: float | None = None,
+) -> None:
     """Raise AssertionError unless two lists of detections are the same but for rounding and ties.
 
     Both are best score first, where scores within atol count as equal. Takes the same as

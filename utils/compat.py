@@ -12,7 +12,9 @@ import importlib.util
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 # Names that MXNet 1.9.1 or GluonCV 0.10.5 read from NumPy -> the name of today with that meaning.
 RENAMED = {
@@ -64,6 +66,7 @@ BORROWED = {
 # How long a waiting thread of libgomp spins before it sleeps. By default it spins for milliseconds,
 # which takes the processor away from whoever else runs, MXNet's own other threads among them.
 SPIN_COUNT = "1000"
+COMMANDS = (["data"], ["single_shot"])  # of `python -m`
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -77,25 +80,25 @@ class QuickImport:
     hidden = ("sklearn", "scipy.stats")
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
         """Take part in an import as one of `sys.meta_path`; ImportError for what is hidden."""
         if name in cls.hidden and is_importing("mxnet"):
             raise ImportError(f"{name} is left out by utils.compat")
 
 
-def is_importing(name):
+def is_importing(name: str) -> bool:
     """Return whether a module's own code is running just now."""
     return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
 
 
-def enter_environment(arguments):
-    """Begin a command `python -m utils.NAME` anew with .venv's Python, if this one lacks MXNet.
+def enter_environment(arguments: Sequence[str]) -> None:
+    """Begin a command of COMMANDS anew with .venv's Python, if this one lacks MXNet.
 
     arguments: of this process, with the interpreter. The doctor stays, to tell where it is.
     """
     words = arguments[arguments.index("-m") + 1 :] if sys.argv[:1] == ["-m"] else []
-    is_command = words and words[0].startswith("utils.") and words[0] != "utils.doctor"
-    if not is_command or importlib.util.find_spec("mxnet"):
+    to_doctor = words[:2] == ["single_shot", "doctor"]
+    if words[:1] not in COMMANDS or to_doctor or importlib.util.find_spec("mxnet"):
         return
     python = ROOT / ".venv" / "bin" / "python"
     if not python.exists() or Path(sys.prefix) == python.parents[1]:
@@ -105,7 +108,7 @@ def enter_environment(arguments):
     os.execv(python, [str(python), "-m", *words])
 
 
-def prepare():
+def prepare() -> None:
     """Make `import mxnet` work, quick and with every core; `utils` calls it before that import."""
     enter_environment(sys.orig_argv)
     if "mxnet" in sys.modules and "OMP_NUM_THREADS" not in os.environ:
@@ -127,7 +130,7 @@ def prepare():
         restore_numpy_names(numpy)
 
 
-def restore_numpy_names(numpy):
+def restore_numpy_names(numpy: ModuleType) -> list[str]:
     """Give a NumPy module the removed names that MXNet and GluonCV still use.
 
     Args:
@@ -167,7 +170,7 @@ def _withdrawn(name):
     return unavailable
 
 
-def core_count():
+def core_count() -> int:
     """Return how many physical cores this process may use, at least 1.
 
     The cores of the processors in the affinity mask, at most the CPU quota of the control group.
@@ -186,7 +189,11 @@ def _siblings(processor, root=Path("/sys/devices/system/cpu")):
         return str(processor)
 
 
-def control_groups(controller, root=Path("/sys/fs/cgroup"), membership=Path("/proc/self/cgroup")):
+def control_groups(
+    controller: str,
+    root: Path = Path("/sys/fs/cgroup"),
+    membership: Path = Path("/proc/self/cgroup"),
+) -> list[Path]:
     """Return the folders of the control groups (version 1 or 2) whose limits hold for this process.
 
     controller: such as "cpu" or "memory". A limit of any of the folders holds.
@@ -227,7 +234,7 @@ def _quota_of(folder):
     return limit if limit > 0 else float("inf")
 
 
-def borrow_libraries():
+def borrow_libraries() -> list[str]:
     """Load those BORROWED libraries that the system lacks from the packages that carry them.
 
     Returns:
@@ -244,7 +251,7 @@ def borrow_libraries():
     return borrowed
 
 
-def can_load(name):
+def can_load(name: str) -> bool:
     """Return whether the loader finds a library."""
     try:
         ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
@@ -253,7 +260,7 @@ def can_load(name):
     return True
 
 
-def load_as(name, path):
+def load_as(name: str, path: Path) -> None:
     """Load a library under another name, by which others that need it will find it.
 
     A library is known by the name that is written in it, so a copy in memory gets the other one.
@@ -267,7 +274,7 @@ def load_as(name, path):
     ctypes.CDLL(f"/proc/self/fd/{file}", mode=ctypes.RTLD_GLOBAL)
 
 
-def preload_cuda_libraries():
+def preload_cuda_libraries() -> list[Path]:
     """Load the CUDA 11 libraries that pip packages carry, so that the GPU build finds them.
 
     Returns:
@@ -284,9 +291,9 @@ def preload_cuda_libraries():
     return loaded
 
 
-def installed_cuda_libraries():
+def installed_cuda_libraries() -> list[Path]:
     """Return the paths of those CUDA_LIBRARIES that pip packages have installed, in that order."""
     spec = importlib.util.find_spec("nvidia")
-    folders = [Path(folder) for folder in spec.submodule_search_locations] if spec else []
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
     paths = (folder / library for library in CUDA_LIBRARIES for folder in folders)
     return [path for path in paths if path.exists()]

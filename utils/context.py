@@ -4,16 +4,18 @@ import os
 import random
 import warnings
 from dataclasses import dataclass
+from typing import TypeVar
 
 import mxnet as mx
 import numpy as np
 
+T = TypeVar("T")
 SEED_VARIABLE = "SINGLE_SHOT_SEED"
 PROFILE_VARIABLE = "SINGLE_SHOT_PROFILE"
 PROFILE_NAMES = ("smoke", "class", "full")
 
 
-def chosen_seed():
+def chosen_seed() -> int:
     """Return the seed that the environment variable SINGLE_SHOT_SEED names, 42 where it does not.
 
     Raises:
@@ -37,12 +39,12 @@ class RunProfile:
 
     name: str
 
-    def pick(self, *, smoke, class_, full):
+    def pick(self, *, smoke: T, class_: T, full: T) -> T:
         """Return the value of the three that belongs to this profile."""
         return dict(zip(PROFILE_NAMES, (smoke, class_, full), strict=True))[self.name]
 
 
-def run_profile():
+def run_profile() -> RunProfile:
     """Return the RunProfile that the environment variable SINGLE_SHOT_PROFILE names.
 
     Raises:
@@ -57,7 +59,7 @@ def run_profile():
     return RunProfile(name)
 
 
-def best_context():
+def best_context() -> mx.Context:
     """Return gpu(0) if MXNet can compute on it, else cpu(), with a warning if a GPU lies idle."""
     if mx.context.num_gpus() == 0:
         return mx.cpu()
@@ -68,14 +70,14 @@ def best_context():
         reason = str(error).strip().splitlines()[-1]
         warnings.warn(
             f"a GPU is present but MXNet cannot use it ({reason}): the CPU is used; "
-            "`python -m utils.doctor` explains",
+            "`python3 -m single_shot doctor` explains",
             stacklevel=2,
         )
         return mx.cpu()
     return mx.gpu(0)
 
 
-def seed_everything(seed=SEED):
+def seed_everything(seed: int = SEED) -> None:
     """Seed the random generators of Python, NumPy and MXNet.
 
     Args:

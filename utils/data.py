@@ -6,50 +6,50 @@ and return one. They draw from the global random states, which `context.seed_eve
 """
 
 import functools
-import json
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
 
-from utils.make_data import ensure
+from utils.average_precision import pairwise_iou
 from utils.records import read_records
 
 import cv2
 import numpy as np
 from gluoncv.data.transforms import bbox
-from gluoncv.data.transforms.experimental.bbox import random_crop_with_constraints
 from gluoncv.data.transforms.experimental.image import random_color_distort
 from mxnet import gluon, nd
 
 # Mean and standard deviation of ImageNet's RGB values in 0..255, as GluonCV's models use them.
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-# GluonCV tries 50 crops for each of six IoU constraints. Most objects fit few of the constraints,
-# and 10 tries find those as well, in a quarter of the time.
-CROP_TRIALS = 10
+# So much an object must overlap a crop, or there is none at all (Liu et al., SSD, section 2.2).
+CROP_CONDITIONS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+CROP_TRIALS = 50  # of the authors' released code
 
 
 class DetectionDataset(gluon.data.SimpleDataset):
     """Samples that fit in memory, with the names of their classes."""
 
-    def __init__(self, samples, class_names):
+    def __init__(self, samples: Iterable, class_names: Sequence[str]) -> None:
         super().__init__(samples)
         self.class_names = tuple(class_names)
 
     @property
-    def labels(self):
+    def labels(self) -> list[np.ndarray]:
         """The labels of every image."""
         return [labels for _, labels in self]
 
     @property
-    def difficult(self):
+    def difficult(self) -> list[np.ndarray]:
         """For every image, which of its objects are difficult: none."""
         return [np.zeros(len(labels), dtype=bool) for labels in self.labels]
 
     @property
-    def max_objects(self):
+    def max_objects(self) -> int:
         """The number of objects in the fullest image, at least 1: batches have one row or more."""
         return max(1, max(map(len, self.labels)))
 
 
-def open_records(rec_path, class_names):
+def open_records(rec_path: PathLike | str, class_names: Sequence[str]) -> DetectionDataset:
     """Return the data set in a record file, every sample decoded and checked.
 
     Raises `records.RecordError`, which names the file, the record and the fix.
@@ -60,17 +60,7 @@ def open_records(rec_path, class_names):
     return DetectionDataset(samples, class_names)
 
 
-def open_preset(preset, split):
-    """Return a split, `train` or `val`, of an embedded data set, which is built where it is absent.
-
-    preset: `single` or `multi`, see `make_data`.
-    """
-    folder = ensure(preset)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    return open_records(folder / f"{split}.rec", manifest["class_names"])
-
-
-def to_pixels(labels, width, height):
+def to_pixels(labels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return rows `[xmin, ymin, xmax, ymax, class_id]` in pixels, as GluonCV wants them.
 
     labels: (M, 5) rows `[class_id, xmin, ymin, xmax, ymax]` in fractions.
@@ -78,25 +68,63 @@ def to_pixels(labels, width, height):
     return np.roll(labels, -1, axis=1) * (width, height, width, height, 1)
 
 
-def to_fractions(boxes_px, width, height):
+def to_fractions(boxes_px: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return rows `[class_id, xmin, ymin, xmax, ymax]` in fractions; undoes `to_pixels`."""
     return np.roll(boxes_px / (width, height, width, height, 1), 1, axis=1).astype(np.float32)
 
 
-def random_crop(image, labels):
-    """Cut out a random part that overlaps every object by at least a random IoU.
+def random_crop(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut out a random part that an object overlaps by a random IoU, or leave all as it is.
 
-    Objects whose centre is cut off are dropped; at least one stays (Liu et al., SSD, section 2.2).
+    One object that fulfils the condition is enough, as in the authors' released code. At least one
+    object stays, if there was one (Liu et al., SSD, section 2.2).
     """
     height, width = image.shape[:2]
-    boxes_px, (left, top, crop_width, crop_height) = random_crop_with_constraints(
-        to_pixels(labels, width, height), (width, height), max_trial=CROP_TRIALS
-    )
-    crop = image[top : top + crop_height, left : left + crop_width]
-    return crop, to_fractions(boxes_px, crop_width, crop_height)
+    boxes_px = to_pixels(labels, width, height)[:, :4]
+    least_iou = CROP_CONDITIONS[np.random.randint(len(CROP_CONDITIONS))]
+    for _ in range(0 if least_iou is None else CROP_TRIALS):
+        window_px = draw_window(width, height)
+        cropped = crop(image, labels, window_px)
+        is_free = not len(labels)
+        if (
+            is_free
+            or len(cropped[1])
+            and pairwise_iou(window_px[None], boxes_px).max() >= least_iou
+        ):
+            return cropped
+    return image, labels
 
 
-def random_flip(image, labels):
+def draw_window(width: int, height: int) -> np.ndarray:
+    """Return a random part of an image, `(xmin, ymin, xmax, ymax)` in whole pixels.
+
+    Its sides are 0.3 to 1 of the image's in the geometric mean, one at most twice the other.
+    """
+    scale = np.random.uniform(0.3, 1)
+    ratio = np.random.uniform(max(0.5, scale**2), min(2, scale**-2)) ** 0.5
+    size = int(width * scale * ratio), int(height * scale / ratio)
+    left, top = np.random.randint(width - size[0] + 1), np.random.randint(height - size[1] + 1)
+    return np.array([left, top, left + size[0], top + size[1]])
+
+
+def crop(
+    image: np.ndarray, labels: np.ndarray, window_px: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a part out of an image; objects whose centre is not in it are dropped, others clipped.
+
+    window_px: `(xmin, ymin, xmax, ymax)` in whole pixels.
+    """
+    height, width = image.shape[:2]
+    boxes_px = to_pixels(labels, width, height)
+    centers = (boxes_px[:, :2] + boxes_px[:, 2:4]) / 2
+    inside = ((window_px[:2] < centers) & (centers < window_px[2:])).all(axis=1)
+    left, top, right, bottom = window_px
+    boxes_px = boxes_px[inside]
+    boxes_px[:, :4] = boxes_px[:, :4].clip([left, top] * 2, [right, bottom] * 2) - [left, top] * 2
+    return image[top:bottom, left:right], to_fractions(boxes_px, right - left, bottom - top)
+
+
+def random_flip(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mirror left and right, every other time."""
     if np.random.random() < 0.5:
         return image, labels
@@ -105,13 +133,15 @@ def random_flip(image, labels):
     return image[:, ::-1], to_fractions(boxes_px, width, height)
 
 
-def resize(image, labels, size):
+def resize(image: np.ndarray, labels: np.ndarray | None, size: int) -> tuple:
     """Stretch the image to size x size pixels; boxes in fractions stay as they are."""
     image = np.ascontiguousarray(image)
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), labels
 
 
-def color_jitter(image, labels, hue_degrees=36):
+def color_jitter(
+    image: np.ndarray, labels: np.ndarray, hue_degrees: float = 36
+) -> tuple[np.ndarray, np.ndarray]:
     """Change brightness, contrast, saturation and hue, each in half of the calls.
 
     hue_degrees: the hue turns by at most as much, as in the SSD authors' code. GluonCV's own
@@ -121,7 +151,9 @@ def color_jitter(image, labels, hue_degrees=36):
     return distorted.clip(0, 255).astype(np.uint8), labels
 
 
-def zoom_out(image, labels, max_ratio=4.0):
+def zoom_out(
+    image: np.ndarray, labels: np.ndarray, max_ratio: float = 4.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Lay the image, every other time, somewhere on a canvas of the mean colour.
 
     Makes small objects out of large ones (Liu et al., SSD, section 3.6).
@@ -141,13 +173,13 @@ def zoom_out(image, labels, max_ratio=4.0):
     return canvas, to_fractions(boxes_px, canvas_width, canvas_height)
 
 
-def ssd_augment(image, labels, size):
+def ssd_augment(image: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Distort the colours, zoom out, crop, flip and resize, as the SSD paper does (section 2.2)."""
     image, labels = random_crop(*zoom_out(*color_jitter(image, labels)))
     return resize(*random_flip(image, labels), size)
 
 
-def augment(image, labels, size):
+def augment(image: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Flip and resize: what the course's recipe does to each sample.
 
     In its few epochs every picture is still new, and cropping or changing colours only slows it.
@@ -155,14 +187,16 @@ def augment(image, labels, size):
     return resize(*random_flip(image, labels), size)
 
 
-def pad_labels(labels, num_rows):
+def pad_labels(labels: np.ndarray, num_rows: int) -> np.ndarray:
     """Return labels (num_rows, 5), filled up with rows of -1."""
     padded = np.full((num_rows, 5), -1, dtype=np.float32)
     padded[: len(labels)] = labels
     return padded
 
 
-def loader(dataset, transform, batch_size, training):
+def loader(
+    dataset: gluon.data.Dataset, transform: Callable, batch_size: int, training: bool
+) -> gluon.data.DataLoader:
     """Return batches of transformed samples.
 
     transform: (image, labels) to (image, labels), all images of one size.
@@ -187,17 +221,21 @@ def loader(dataset, transform, batch_size, training):
     )
 
 
-def training_loader(dataset, batch_size, size, transform=augment):
+def training_loader(
+    dataset: gluon.data.Dataset, batch_size: int, size: int, transform: Callable = augment
+) -> gluon.data.DataLoader:
     """Return shuffled batches; transform(image, labels, size=size) makes size x size pixels."""
     return loader(dataset, functools.partial(transform, size=size), batch_size, training=True)
 
 
-def evaluation_loader(dataset, batch_size, size):
+def evaluation_loader(
+    dataset: gluon.data.Dataset, batch_size: int, size: int
+) -> gluon.data.DataLoader:
     """Return all samples in order, resized to size x size pixels and nothing else."""
     return loader(dataset, functools.partial(resize, size=size), batch_size, training=False)
 
 
-def normalize(images):
+def normalize(images: nd.NDArray) -> nd.NDArray:
     """Return images as the network wants them.
 
     images: (N, H, W, 3) uint8 RGB. Returns (N, 3, H, W) float32 of about zero mean, unit variance.

@@ -4,19 +4,22 @@
 Detections of one image are rows `[class_id, score, xmin, ymin, xmax, ymax]`, best score first.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 
 from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
 from utils.checkpoint import load_checkpoint, wrong_content
 from utils.data import evaluation_loader, normalize, resize
-from utils.metrics import evaluate_coco
+from utils.metrics import CocoResult, evaluate_coco
 from utils.networks import TOY_SSD, build_network
 from utils.ssd import compile_for_inference
 
+import mxnet as mx
 import numpy as np
-from mxnet import nd
+from mxnet import gluon, nd
 
-# The evaluation protocol of Liu et al., SSD, section 3.1 and their released code: scores from 0.01,
+# The evaluation protocol of Liu et al., SSD, section 3.7 and their released code: scores from 0.01,
 # the best 400 of them suppressed within their class at an IoU of 0.45, and 200 an image kept.
 SCORE_THRESHOLD = 0.01
 NMS_CANDIDATES = 400
@@ -36,23 +39,23 @@ class Detector:
     (`per_class_detection`), as in the SSD paper.
     """
 
-    net: object
+    net: gluon.Block
     class_names: tuple
     image_size: int
     per_class: bool = False
 
     @property
-    def ctx(self):
+    def ctx(self) -> mx.Context:
         """The device that holds the weights."""
         return next(iter(self.net.collect_params().values())).list_ctx()[0]
 
     @property
-    def decode(self):
+    def decode(self) -> Callable:
         """The function that makes detections of what the network predicts."""
         return per_class_detection if self.per_class else multibox_detection
 
 
-def load_detector(path, ctx=None):
+def load_detector(path: PathLike | str, ctx: mx.Context | None = None) -> Detector:
     """Return the Detector in a checkpoint, compiled for detection: it passes no gradients back.
 
     Raises checkpoint.CheckpointError, which names the file and the fix.
@@ -70,7 +73,7 @@ def load_detector(path, ctx=None):
     return Detector(net, class_names, image_size, per_class=description != TOY_SSD)
 
 
-def preprocess(image, size, ctx=None):
+def preprocess(image: np.ndarray, size: int, ctx: mx.Context | None = None) -> nd.NDArray:
     """Return one image as a batch for the network.
 
     image: (H, W, 3) uint8 RGB of any size. Returns (1, 3, size, size) float32 on ctx.
@@ -79,7 +82,7 @@ def preprocess(image, size, ctx=None):
     return normalize(nd.array(resized[np.newaxis], ctx=ctx, dtype=np.uint8))
 
 
-def non_maximum_suppression(boxes, nms_threshold=NMS_THRESHOLD):
+def non_maximum_suppression(boxes: nd.NDArray, nms_threshold: float = NMS_THRESHOLD) -> list[int]:
     """Return which boxes stay when each suppresses the worse ones that overlap it.
 
     boxes: (D, 4) corner form, best score first.
@@ -96,7 +99,7 @@ def non_maximum_suppression(boxes, nms_threshold=NMS_THRESHOLD):
     return keep
 
 
-def anchor_rows(anchors, cls_preds, box_preds):
+def anchor_rows(anchors: nd.NDArray, cls_preds: nd.NDArray, box_preds: nd.NDArray) -> np.ndarray:
     """Return what every anchor of one image says, before anything is left out or suppressed.
 
     Every anchor stands for its most probable class, background apart.
@@ -110,8 +113,12 @@ def anchor_rows(anchors, cls_preds, box_preds):
 
 
 def decode_detections(
-    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
-):
+    anchors: nd.NDArray,
+    cls_preds: nd.NDArray,
+    box_preds: nd.NDArray,
+    score_threshold: float = SCORE_THRESHOLD,
+    nms_threshold: float = NMS_THRESHOLD,
+) -> np.ndarray:
     """Return the objects that the network sees in one image, computed from scratch.
 
     Boxes of one class suppress each other.
@@ -131,8 +138,12 @@ def decode_detections(
 
 
 def multibox_detection(
-    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
-):
+    anchors: nd.NDArray,
+    cls_preds: nd.NDArray,
+    box_preds: nd.NDArray,
+    score_threshold: float = SCORE_THRESHOLD,
+    nms_threshold: float = NMS_THRESHOLD,
+) -> list[np.ndarray]:
     """Return the objects that the network sees in a batch of images, by MXNet's operator.
 
     anchors: (1, A, 4) corner form; cls_preds: (N, A, C + 1) logits; box_preds: (N, 4 * A).
@@ -153,8 +164,12 @@ def multibox_detection(
 
 
 def per_class_detection(
-    anchors, cls_preds, box_preds, score_threshold=SCORE_THRESHOLD, nms_threshold=NMS_THRESHOLD
-):
+    anchors: nd.NDArray,
+    cls_preds: nd.NDArray,
+    box_preds: nd.NDArray,
+    score_threshold: float = SCORE_THRESHOLD,
+    nms_threshold: float = NMS_THRESHOLD,
+) -> list[np.ndarray]:
     """Return the objects in a batch of images where one anchor may stand for several classes.
 
     Every class has its own candidates, as in Liu et al., SSD, section 2.2 and in GluonCV;
@@ -184,7 +199,9 @@ def per_class_detection(
     return detections
 
 
-def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
+def detect(
+    image: np.ndarray, detector: Detector, score_threshold: float = DISPLAY_THRESHOLD
+) -> np.ndarray:
     """Return the objects in one image.
 
     image: (H, W, 3) uint8 RGB of any size; detector: a Detector.
@@ -197,7 +214,9 @@ def detect(image, detector, score_threshold=DISPLAY_THRESHOLD):
     return rows * np.array((1, 1, width, height, width, height), dtype=np.float32)
 
 
-def detect_dataset(detector, dataset, batch_size=8):
+def detect_dataset(
+    detector: Detector, dataset: gluon.data.Dataset, batch_size: int = 8
+) -> list[np.ndarray]:
     """Return the detections of every sample of a data set.
 
     Returns a list of arrays (D, 6), boxes in fractions of the image.
@@ -209,7 +228,7 @@ def detect_dataset(detector, dataset, batch_size=8):
     return detections
 
 
-def evaluate_detector(detector, dataset):
+def evaluate_detector(detector: Detector, dataset: gluon.data.Dataset) -> CocoResult:
     """Return COCO's average precision of a detector on a data set (`metrics.evaluate_coco`).
 
     dataset: with labels, difficult and class_names; difficult objects neither count nor hurt.

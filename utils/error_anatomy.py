@@ -5,6 +5,7 @@ Detections are rows `[class_id, score, xmin, ymin, xmax, ymax]`, objects `[class
 xmax, ymax]`, both without padding. There are no difficult objects here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from utils.average_precision import pairwise_iou
@@ -33,7 +34,7 @@ class Judgement:
     missed: np.ndarray
 
 
-def match_objects(iou, iou_threshold=MATCH_IOU):
+def match_objects(iou: np.ndarray, iou_threshold: float = MATCH_IOU) -> np.ndarray:
     """Return the object that each detection takes by COCO's rule, -1 where it takes none.
 
     iou: (D, G) overlaps of detections, best score first, with objects; 0 where classes differ.
@@ -49,7 +50,12 @@ def match_objects(iou, iou_threshold=MATCH_IOU):
     return matches
 
 
-def judge_image(detections, objects, iou_threshold=MATCH_IOU, background_iou=BACKGROUND_IOU):
+def judge_image(
+    detections: np.ndarray,
+    objects: np.ndarray,
+    iou_threshold: float = MATCH_IOU,
+    background_iou: float = BACKGROUND_IOU,
+) -> Judgement:
     """Return the Judgement of one image (Bolya et al., section 2.2; the order is that of TIDE).
 
     detections: (D, 6), best score first; objects: (G, 5); boxes in the same unit.
@@ -80,12 +86,12 @@ def judge_image(detections, objects, iou_threshold=MATCH_IOU, background_iou=BAC
     return Judgement(verdicts, about, found, ~found & ~in_reach)
 
 
-def as_rows(detections, objects):
+def as_rows(detections: np.ndarray, objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return detections (D, 6) and objects (G, 5) as float64, the numbers that metrics see."""
     return as_numpy(detections).reshape(-1, 6), as_numpy(objects).reshape(-1, 5)
 
 
-def best_overlap(iou):
+def best_overlap(iou: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each row of iou (D, G), the column of the greatest value, and that value.
 
     Where there is no column, they are -1 and 0.
@@ -95,7 +101,9 @@ def best_overlap(iou):
     return iou.argmax(axis=1), iou.max(axis=1)
 
 
-def mend_image(detections, objects, judgement, kinds):
+def mend_image(
+    detections: np.ndarray, objects: np.ndarray, judgement: Judgement, kinds: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of an image as they would be without errors of some kinds.
 
     A class error gets the class of its object, a localisation error the box, unless the object
@@ -116,7 +124,11 @@ def mend_image(detections, objects, judgement, kinds):
     return detections[keep], objects[~judgement.missed] if "missed" in kinds else objects
 
 
-def error_gains(detections, ground_truths, class_names):
+def error_gains(
+    detections: Sequence[np.ndarray],
+    ground_truths: Sequence[np.ndarray],
+    class_names: Sequence[str],
+) -> dict[str, float]:
     """Return how much AP50 (COCO 101-point) rises when errors of one kind are mended, by kind.
 
     Each kind is mended by itself, all others stay, so that gains do not add up to 1 - AP50.
@@ -129,19 +141,30 @@ def error_gains(detections, ground_truths, class_names):
     return {kind: mended_score(*parts, kinds=(kind,)) - before for kind in ERROR_TYPES}
 
 
-def mended_score(detections, ground_truths, judgements, class_names, kinds):
+def mended_score(
+    detections: Sequence[np.ndarray],
+    ground_truths: Sequence[np.ndarray],
+    judgements: Sequence[Judgement],
+    class_names: Sequence[str],
+    kinds: Sequence[str],
+) -> float:
     """Return the mean AP50 (COCO 101-point) once the errors of some kinds are mended.
 
     judgements: for each image, from `judge_image`; kinds: of ERROR_TYPES, none of them for the
     score as it is; the rest as for `error_gains`. 1 where no object is left that could be missed.
     """
     images = zip(detections, ground_truths, judgements, strict=True)
-    mended = [mend_image(*image, kinds) for image in images]
-    result = evaluate_detections(*zip(*mended), class_names, mode="101-point")
+    found, objects = zip(*[mend_image(*image, kinds) for image in images])
+    result = evaluate_detections(found, objects, class_names, mode="101-point")
     return 1.0 if result.mean is None else result.mean
 
 
-def confusion_matrix(detections, ground_truths, num_classes, score_threshold):
+def confusion_matrix(
+    detections: Sequence[np.ndarray],
+    ground_truths: Sequence[np.ndarray],
+    num_classes: int,
+    score_threshold: float,
+) -> np.ndarray:
     """Return how often objects of one class were detected as another, whatever their class.
 
     A detection takes the object that it overlaps most among those still free, from MATCH_IOU on.
@@ -156,5 +179,5 @@ def confusion_matrix(detections, ground_truths, num_classes, score_threshold):
         true_ids = np.append(objects[:, 0], num_classes)[matches].astype(int)  # -1: the last
         np.add.at(counts, (true_ids, found[:, 0].astype(int)), 1)
         not_found = np.delete(objects[:, 0], matches[matches >= 0]).astype(int)
-        np.add.at(counts, (not_found, num_classes), 1)
+        np.add.at(counts[:, num_classes], not_found, 1)
     return counts

@@ -31,17 +31,17 @@ class EvaluationResult:
     iou_threshold: float
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What the score is called, such as `AP50 (VOC area)`."""
         return f"AP{100 * self.iou_threshold:.3g} ({MODES[self.mode]})"
 
     @property
-    def average_precisions(self):
+    def average_precisions(self) -> dict[str, float | None]:
         """The average precision of every class by name, None for an absent class."""
         return {name: result.average_precision for name, result in self.classes.items()}
 
     @property
-    def mean(self):
+    def mean(self) -> float | None:
         """The mean over the classes that the ground truth has; None where it has none."""
         return _mean(self.average_precisions.values())
 
@@ -57,23 +57,23 @@ class CocoResult:
     title = f"AP50:95 ({MODES['101-point']})"
 
     @property
-    def average_precisions(self):
+    def average_precisions(self) -> dict[str, float | None]:
         """The mean over thresholds for every class by name, None for an absent class."""
         rows = [result.average_precisions for result in self.results.values()]
         return {name: _mean(row[name] for row in rows) for name in rows[0]}
 
     @property
-    def ap(self):
+    def ap(self) -> float | None:
         """The mean over thresholds and classes; None where the ground truth has no object."""
         return _mean(self.average_precisions.values())
 
     @property
-    def ap50(self):
+    def ap50(self) -> float | None:
         """The mean over classes at an IoU of 0.5."""
         return self.results[0.5].mean
 
     @property
-    def ap75(self):
+    def ap75(self) -> float | None:
         """The mean over classes at an IoU of 0.75."""
         return self.results[0.75].mean
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import traceback
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def self_check(number):
+def self_check(number: int) -> Iterator[None]:
     """Run the checks of an exercise in a `with` block and print what they find.
 
     number: of the exercise in its lesson. A stub (`NotImplementedError`) leaves it open, a failed

@@ -3,6 +3,8 @@
 `utils.average_precision` has the parts from scratch, for one class; here they meet data sets.
 """
 
+from collections.abc import Sequence
+
 from utils.average_precision import (
     FALSE_POSITIVE,
     IGNORED,
@@ -16,6 +18,7 @@ from utils.average_precision import (
 from utils.evaluation_results import ClassResult, CocoResult, EvaluationResult
 
 import numpy as np
+from mxnet import nd
 
 COCO_IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # not arange: its values lie a little higher
 COCO_MAX_DETECTIONS = 100  # of a class in an image, as pycocotools counts them
@@ -28,12 +31,12 @@ SIZE_RANGES = {
 }
 
 
-def as_numpy(array):
+def as_numpy(array: nd.NDArray | np.ndarray | list) -> np.ndarray:
     """Return an NDArray, an array or a nested list as a float64 array."""
     return np.asarray(array.asnumpy() if hasattr(array, "asnumpy") else array, dtype=np.float64)
 
 
-def class_accuracy(cls_preds, cls_targets):
+def class_accuracy(cls_preds: nd.NDArray, cls_targets: nd.NDArray) -> float:
     """Return the fraction of anchors whose highest class prediction is the target.
 
     Nearly all anchors are background, so that a detector which finds nothing scores close to 1:
@@ -48,7 +51,7 @@ def class_accuracy(cls_preds, cls_targets):
     return float(correct.mean()) if correct.size else float("nan")
 
 
-def box_mae(box_preds, box_targets, box_masks):
+def box_mae(box_preds: nd.NDArray, box_targets: nd.NDArray, box_masks: nd.NDArray) -> float:
     """Return the mean absolute error of the offsets over all anchors.
 
     Background anchors add zeros, so that the number is small and can only be compared with others
@@ -61,8 +64,13 @@ def box_mae(box_preds, box_targets, box_masks):
 
 
 def evaluate_detections(
-    detections, ground_truths, class_names, difficult=None, iou_threshold=0.5, mode="area"
-):
+    detections: Sequence,
+    ground_truths: Sequence,
+    class_names: Sequence[str],
+    difficult: Sequence | None = None,
+    iou_threshold: float = 0.5,
+    mode: str = "area",
+) -> EvaluationResult:
     """Return the average precision of detections at one IoU threshold, an EvaluationResult.
 
     detections: for each image, (D, 6) rows `[class_id, score, xmin, ymin, xmax, ymax]`.
@@ -76,7 +84,12 @@ def evaluate_detections(
     return _evaluation_result(overlaps, iou_threshold, mode)
 
 
-def evaluate_coco(detections, ground_truths, class_names, difficult=None):
+def evaluate_coco(
+    detections: Sequence,
+    ground_truths: Sequence,
+    class_names: Sequence[str],
+    difficult: Sequence | None = None,
+) -> CocoResult:
     """Return COCO's average precision over the IoU thresholds .50, .55 ... .95, a CocoResult.
 
     Takes what `evaluate_detections` does; its difficult objects are COCO's `ignore`.
@@ -91,8 +104,12 @@ def evaluate_coco(detections, ground_truths, class_names, difficult=None):
 
 
 def evaluate_by_size(
-    detections, ground_truths, class_names, size_ranges=SIZE_RANGES, iou_threshold=0.5
-):
+    detections: Sequence,
+    ground_truths: Sequence,
+    class_names: Sequence[str],
+    size_ranges: dict = SIZE_RANGES,
+    iou_threshold: float = 0.5,
+) -> dict[str, EvaluationResult]:
     """Return COCO's average precision on the objects of each range of sizes, by name.
 
     Objects out of the range are difficult: a detection that takes one neither counts nor hurts. Nor
@@ -127,7 +144,7 @@ def _class_result(overlaps, iou_threshold, mode):
     return ClassResult(num_objects, len(scores), precision, recall, ap)
 
 
-def match_class(overlaps, iou_threshold, mode):
+def match_class(overlaps: list, iou_threshold: float, mode: str) -> list[np.ndarray]:
     """Match one class's detections in all images; a stray one that hits nothing is ignored.
 
     overlaps: a list from `class_overlaps`; iou_threshold, mode: as for `evaluate_detections`.
@@ -142,7 +159,13 @@ def match_class(overlaps, iou_threshold, mode):
     return [np.concatenate(column) for column in zip(*columns)]
 
 
-def class_overlaps(detections, ground_truths, class_names, difficult=None, side_range=(0, np.inf)):
+def class_overlaps(
+    detections: Sequence,
+    ground_truths: Sequence,
+    class_names: Sequence[str],
+    difficult: Sequence | None = None,
+    side_range: tuple = (0, np.inf),
+) -> dict[str, list]:
     """Return, by class name, what matching needs to know of each image.
 
     detections, ground_truths, difficult: as for `evaluate_detections`. side_range: as for

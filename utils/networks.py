@@ -1,14 +1,19 @@
 """Networks by description: what a checkpoint says of its network, so that it can be built again."""
 
+from collections.abc import Sequence
+
 from utils.checkpoint import CheckpointError
 from utils.ssd import toy_ssd
 from utils.ssd300 import SSD, SSD300, SSD512
+
+from mxnet import Context
+from mxnet.gluon import nn
 
 LAYOUTS = {"ssd300": SSD300, "ssd512": SSD512}
 TOY_SSD = {"name": "toy_ssd"}
 
 
-def describe_toy_ssd(sizes, ratios):
+def describe_toy_ssd(sizes: Sequence[Sequence[float]], ratios: Sequence[float]) -> dict:
     """Return the description of a ToySSD with anchors of its own; see `ssd.ToySSD`.
 
     Whoever loads it decodes every class by itself, as for an SSD: on blood cells of three classes,
@@ -17,12 +22,14 @@ def describe_toy_ssd(sizes, ratios):
     return TOY_SSD | {"sizes": [list(of_scale) for of_scale in sizes], "ratios": list(ratios)}
 
 
-def describe_ssd(name, width=1.0, batch_norm=False):
+def describe_ssd(name: str, width: float = 1.0, batch_norm: bool = False) -> dict:
     """Return the description of an SSD on VGG16; see `ssd300.SSD` for the settings."""
     return {"name": name, "width": width, "batch_norm": batch_norm}
 
 
-def build_network(description, num_classes, ctx=None):
+def build_network(
+    description: dict, num_classes: int, ctx: Context | None = None
+) -> nn.HybridBlock:
     """Return an initialised network that runs as one compiled graph and knows its `description`.
 
     description: TOY_SSD or a dict from `describe_toy_ssd` or `describe_ssd`, as JSON gives it back.

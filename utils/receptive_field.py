@@ -3,10 +3,11 @@
 A layer is a window `(kernel, stride, padding)` that slides over square maps. Images are square.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from mxnet import autograd
+from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 SLIDING = (nn.Conv2D, nn.MaxPool2D, nn.AvgPool2D)
@@ -26,7 +27,7 @@ class ReceptiveField:
     jump: int
     start: int
 
-    def span(self, index):
+    def span(self, index: int) -> tuple[int, int]:
         """Return where the field of the map's pixel `index` begins and ends, the end excluded.
 
         Nothing is clipped: the span reaches beyond the image by what is padding.
@@ -35,7 +36,7 @@ class ReceptiveField:
         return begin, begin + self.size
 
 
-def receptive_field(windows):
+def receptive_field(windows: list) -> ReceptiveField:
     """Return the ReceptiveField after layers with these windows, first layer first.
 
     windows: triples (kernel, stride, padding), see Dumoulin and Visin, A guide to convolution
@@ -49,7 +50,7 @@ def receptive_field(windows):
     return ReceptiveField(size, jump, start)
 
 
-def output_side(windows, side):
+def output_side(windows: list, side: int) -> int:
     """Return the side of the map that layers with these windows make of one of this side.
 
     Rounds down, as convolutions do and pooling by default.
@@ -59,7 +60,7 @@ def output_side(windows, side):
     return side
 
 
-def windows_of(block, side):
+def windows_of(block: nn.Block, side: int) -> list:
     """Return the windows of all layers of a network, first layer first.
 
     block: layers in sequence, such as a stage of `ssd.ToySSD`; side: of the maps that go in, which
@@ -100,7 +101,7 @@ def _window(layer):
     return dilation[0] * (kernel - 1) + 1, stride, padding
 
 
-def freeze_statistics(block):
+def freeze_statistics(block: nn.Block) -> None:
     """Have a network normalise by its running statistics in training too, and run imperatively.
 
     Otherwise every image of a batch acts on every other one through the batch's mean and variance.
@@ -111,7 +112,7 @@ def freeze_statistics(block):
             layer._kwargs["use_global_stats"] = True
 
 
-def input_gradient(function, images, row, column):
+def input_gradient(function: Callable, images: nd.NDArray, row: int, column: int) -> np.ndarray:
     """Return how strongly each pixel of some images acts on one pixel of a feature map.
 
     function: (N, C, H, W) to (N, K, h, w), such as a stage or a head on top of it, its statistics
@@ -128,7 +129,7 @@ def input_gradient(function, images, row, column):
     return np.abs(images.grad.asnumpy()).sum(axis=(0, 1))
 
 
-def extent(mask):
+def extent(mask: np.ndarray) -> tuple:
     """Return the rows and the columns that hold everything that is not 0 in a map (H, W).
 
     Returns ((first row, last row + 1), (first column, last column + 1)).

@@ -10,7 +10,11 @@ GluonCV's `RecordFileDetection` accept silently and train on wrongly is an error
 import errno
 import os
 import struct
+from collections.abc import Iterable, Iterator
+from os import PathLike
 from pathlib import Path
+
+from utils.files import InputError
 
 import cv2
 import mxnet as mx
@@ -25,11 +29,11 @@ LENGTH_BITS = 2**29 - 1
 FIELDS = ("class_id", "xmin", "ymin", "xmax", "ymax")
 
 
-class RecordError(ValueError):
+class RecordError(InputError):
     """A record that must not be trained on; the message names file, record, field and the fix."""
 
 
-def check_labels(labels, num_classes, where):
+def check_labels(labels: np.ndarray, num_classes: int, where: str) -> np.ndarray:
     """Check the labels of one image; return them as (n, 5) float32 without padding rows.
 
     labels: (n, >= 5) rows [class_id, xmin, ymin, xmax, ymax, ...] in fractions, class ids from 0;
@@ -75,7 +79,7 @@ def _check_row(label, num_classes, where):
             )
 
 
-def pack_sample(image, labels, key):
+def pack_sample(image: np.ndarray | bytes, labels: np.ndarray, key: int) -> bytes:
     """Pack one image and its labels, which may be empty, as a record.
 
     image: (H, W, 3) uint8 RGB, or the bytes of a JPEG, which stay as they are.
@@ -90,14 +94,16 @@ def pack_sample(image, labels, key):
     return mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), jpeg)
 
 
-def encode_jpeg(image):
+def encode_jpeg(image: np.ndarray) -> bytes:
     """Encode an image (H, W, 3) uint8 RGB as JPEG bytes of quality JPEG_QUALITY."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return jpeg.tobytes()
 
 
-def unpack_sample(payload, path, key, num_classes):
+def unpack_sample(
+    payload: bytes, path: str, key: int, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Unpack and check one record.
 
     payload: bytes. path, key: name the record in errors. num_classes: int.
@@ -110,7 +116,7 @@ def unpack_sample(payload, path, key, num_classes):
     return decode_jpeg(jpeg, where), labels
 
 
-def unpack_rows(payload, where):
+def unpack_rows(payload: bytes, where: str) -> tuple[np.ndarray, bytes]:
     """Return the object rows (n, >= 5) of a record as they are, padding included, and its JPEG.
 
     payload: bytes; where: str that opens each message. Raises RecordError.
@@ -122,12 +128,12 @@ def unpack_rows(payload, where):
     return label_rows(header.label, where), jpeg
 
 
-def label_rows(label, where):
+def label_rows(label: np.ndarray, where: str) -> np.ndarray:
     """Return the object rows (n, B) of a label vector `[A, B, ...]`; raise RecordError."""
     label = np.atleast_1d(label)
-    widths = label[:HEADER_WIDTH]
-    if len(label) < HEADER_WIDTH or not all(float(width).is_integer() for width in widths):
-        widths = (0, 0)
+    widths = label[:HEADER_WIDTH].tolist()
+    if len(label) < HEADER_WIDTH or not all(width.is_integer() for width in widths):
+        widths = [0, 0]
     header_width, object_width = int(widths[0]), int(widths[1])
     if header_width < HEADER_WIDTH or not OBJECT_WIDTH <= object_width <= MAX_WIDTH:
         shown = ", ".join(f"{value:g}" for value in label[:HEADER_WIDTH])
@@ -143,7 +149,7 @@ def label_rows(label, where):
     return label[header_width:].reshape(-1, object_width)
 
 
-def decode_jpeg(jpeg, where):
+def decode_jpeg(jpeg: bytes, where: str) -> np.ndarray:
     """Decode JPEG bytes to (H, W, 3) uint8 RGB; raise RecordError for a truncated or broken one.
 
     MXNet's own decoder fills what a truncated file lacks and goes on.
@@ -158,7 +164,7 @@ def decode_jpeg(jpeg, where):
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def write_records(prefix, samples):
+def write_records(prefix: PathLike | str, samples: Iterable) -> int:
     """Write prefix.rec and prefix.idx from an iterable of (image, labels), keys 0, 1, 2 ...
 
     Both are written under temporary names and renamed when complete, the .idx last.
@@ -190,7 +196,9 @@ def write_records(prefix, samples):
     return count
 
 
-def read_records(rec_path, num_classes):
+def read_records(
+    rec_path: PathLike | str, num_classes: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield (key, image, labels) of every record, in the order of the .idx file beside the .rec.
 
     image: (H, W, 3) uint8 RGB. labels: (n, 5) float32. Raises RecordError.
@@ -199,7 +207,7 @@ def read_records(rec_path, num_classes):
         yield key, *unpack_sample(payload, Path(rec_path).name, key, num_classes)
 
 
-def read_payloads(rec_path):
+def read_payloads(rec_path: PathLike | str) -> Iterator[tuple[int, bytes]]:
     """Yield (key, payload) of every record, as `read_records` does, unpacked by `unpack_sample`.
 
     payload: bytes. Raises RecordError where the .rec and the .idx do not fit.

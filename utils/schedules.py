@@ -3,7 +3,7 @@
 import math
 
 
-def one_cycle(step, num_steps, peak, warmup):
+def one_cycle(step: int, num_steps: int, peak: float, warmup: float) -> float:
     """Return the learning rate of a step: a cosine up to the peak, then a cosine down to near 0.
 
     step: 0 .. num_steps - 1; peak: greatest learning rate; warmup: share of the steps before it.
@@ -17,7 +17,7 @@ def one_cycle(step, num_steps, peak, warmup):
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def step_drops(step, num_steps, peak, warmup, drops):
+def step_drops(step: int, num_steps: int, peak: float, warmup: float, drops: tuple) -> float:
     """Return the learning rate of a step: a straight rise to the peak, then tenfold drops.
 
     drops: shares of the steps; the rest as for `one_cycle` (Liu et al., SSD, section 3, drop after

@@ -4,6 +4,7 @@ import math
 
 from utils.anchors import anchor_shapes
 
+import mxnet as mx
 import numpy as np
 from mxnet import init, nd, runtime
 from mxnet.gluon import nn
@@ -18,7 +19,9 @@ MINIMUM_IMAGE_SIZE = 64
 BACKGROUND_PRIOR = 0.99
 
 
-def class_predictor(num_anchors, num_classes, prior=BACKGROUND_PRIOR):
+def class_predictor(
+    num_anchors: int, num_classes: int, prior: float = BACKGROUND_PRIOR
+) -> nn.Conv2D:
     """Return the convolution that scores every anchor of every pixel.
 
     Channel `anchor * (num_classes + 1) + c` is the score of class c; class 0 is background. The
@@ -35,12 +38,12 @@ def class_predictor(num_anchors, num_classes, prior=BACKGROUND_PRIOR):
     )
 
 
-def box_predictor(num_anchors):
+def box_predictor(num_anchors: int) -> nn.Conv2D:
     """Return the convolution that predicts four offsets for every anchor of every pixel."""
     return nn.Conv2D(num_anchors * 4, kernel_size=3, padding=1)
 
 
-def flatten_prediction(prediction):
+def flatten_prediction(prediction: nd.NDArray) -> nd.NDArray:
     """Bring the channels last and flatten: (N, C, H, W) to (N, H * W * C).
 
     The order is then row, column, anchor: that of the anchors.
@@ -48,7 +51,7 @@ def flatten_prediction(prediction):
     return prediction.transpose((0, 2, 3, 1)).flatten()
 
 
-def concat_predictions(F, predictions):
+def concat_predictions(F, predictions: list) -> nd.NDArray:
     """Join the predictions of all scales into one row an image.
 
     F: `nd` or the symbol module; predictions: list of (N, C_i, H_i, W_i).
@@ -57,7 +60,7 @@ def concat_predictions(F, predictions):
     return F.concat(*[flatten_prediction(prediction) for prediction in predictions], dim=1)
 
 
-def on_onednn(net):
+def on_onednn(net: nn.Block) -> bool:
     """Whether a network's weights lie where oneDNN computes: on the CPU, in a build that has it."""
     devices = {ctx.device_type for p in net.collect_params().values() for ctx in p.list_ctx()}
     return devices == {"cpu"} and runtime.Features().is_enabled("MKLDNN")
@@ -79,7 +82,7 @@ class BatchNormReLU(nn.BatchNorm):
         return x if self.fuse_relu else F.Activation(x, act_type="relu")
 
 
-def down_sample(num_filters):
+def down_sample(num_filters: int) -> nn.HybridSequential:
     """Return two 3 x 3 convolutions and a 2 x 2 max-pooling that halves height and width."""
     block = nn.HybridSequential()
     for _ in range(2):
@@ -88,7 +91,7 @@ def down_sample(num_filters):
     return block
 
 
-def body():
+def body() -> nn.HybridSequential:
     """Return the base network: three halvings, (N, 3, H, W) to (N, 64, H / 8, W / 8)."""
     block = nn.HybridSequential()
     for num_filters in (16, 32, 64):
@@ -103,7 +106,9 @@ class ToySSD(nn.HybridBlock):
     sizes: per scale, the anchor sizes in fractions of the height; ratios: the same for each scale.
     """
 
-    def __init__(self, num_classes, sizes=SIZES, ratios=RATIOS, **kwargs):
+    def __init__(
+        self, num_classes: int, sizes: tuple = SIZES, ratios: tuple = RATIOS, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.sizes = sizes
@@ -149,7 +154,13 @@ class ToySSD(nn.HybridBlock):
         return F.concat(*anchors, dim=1), cls_preds, concat_predictions(F, box_preds)
 
 
-def toy_ssd(num_classes, ctx=None, initializer=None, sizes=SIZES, ratios=RATIOS):
+def toy_ssd(
+    num_classes: int,
+    ctx: mx.Context | None = None,
+    initializer: init.Initializer | None = None,
+    sizes: tuple = SIZES,
+    ratios: tuple = RATIOS,
+) -> ToySSD:
     """Return an initialised ToySSD that runs as one compiled graph.
 
     num_classes: kinds of objects; ctx: device; initializer: of the weights, Xavier by default;
@@ -161,7 +172,7 @@ def toy_ssd(num_classes, ctx=None, initializer=None, sizes=SIZES, ratios=RATIOS)
     return net
 
 
-def compile_for_inference(net, image_size):
+def compile_for_inference(net: nn.HybridBlock, image_size: int) -> None:
     """Compile a trained detector for detection alone; it cannot be trained afterwards.
 
     With oneDNN each convolution takes in its batch normalisation and ReLU, for which these must be

@@ -4,11 +4,11 @@ Like `ssd.ToySSD`, the network returns anchors, class scores and offsets, so tha
 training and detection are the same for both.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from utils.ssd import BatchNormReLU, box_predictor, class_predictor, concat_predictions
 
-from mxnet import init
+from mxnet import init, nd
 from mxnet.gluon import nn
 
 # Convolutions and channels of VGG16's five blocks (Simonyan and Zisserman, 2014, configuration D).
@@ -42,7 +42,7 @@ class Layout:
     steps: tuple | None = None
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[tuple[float, float]]:
         """For each map, the size and its geometric mean with the next one."""
         pairs = zip(self.scales, self.scales[1:])
         return [(scale, (scale * after) ** 0.5) for scale, after in pairs]
@@ -72,15 +72,33 @@ SSD512 = Layout(
     ),
 )
 
-# The authors' released code, which GluonCV follows, has other scales and steps than the text.
-RELEASED_300 = replace(
-    SSD300,
-    scales=tuple(size / 300 for size in (30, 60, 111, 162, 213, 264, 315)),
-    steps=(8, 16, 32, 64, 100, 300),
-)
+
+def dense_to_convolution(weight: nd.NDArray, side: int) -> nd.NDArray:
+    """Return a dense layer's weight as that of a convolution with a kernel as large as its map.
+
+    weight: (O, C * side * side), over a flattened (C, side, side) map. Returns (O, C, side, side):
+    on such a map, the convolution and the dense layer are equal.
+    """
+    return weight.reshape((weight.shape[0], -1, side, side))
 
 
-def convolution(name, channels, kernel=3, stride=1, padding=1, dilation=1, batch_norm=False):
+def decimate(weight: nd.NDArray, steps: tuple) -> nd.NDArray:
+    """Return every n-th entry of each axis, beginning with the first (Liu et al., section 3).
+
+    weight: an array; steps: n for each of its axes.
+    """
+    return weight[tuple(slice(None, None, step) for step in steps)]
+
+
+def convolution(
+    name: str,
+    channels: int,
+    kernel: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+    dilation: int = 1,
+    batch_norm: bool = False,
+) -> nn.HybridSequential:
     """Return a convolution of the paper's name, batch normalisation if asked for, and ReLU."""
     block = nn.HybridSequential(prefix="")
     options = {"strides": stride, "padding": padding, "dilation": dilation}
@@ -92,7 +110,7 @@ def convolution(name, channels, kernel=3, stride=1, padding=1, dilation=1, batch
 class NormScale(nn.HybridBlock):
     """Bring the channels of every pixel to length 1, then scale each channel by a learnt factor."""
 
-    def __init__(self, channels, **kwargs):
+    def __init__(self, channels: int, **kwargs) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.scale = self.params.get(
@@ -113,7 +131,7 @@ class VGG16(nn.HybridBlock):
     width: multiplies the number of channels; batch_norm: normalises after every convolution.
     """
 
-    def __init__(self, width=1.0, batch_norm=False, **kwargs):
+    def __init__(self, width: float = 1.0, batch_norm: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.blocks = nn.HybridSequential(prefix="")
@@ -127,11 +145,10 @@ class VGG16(nn.HybridBlock):
                 self.blocks.add(block)
             # The nine weights of conv6 sit where they sat in fc6, three pixels apart: pool5 keeps
             # its map's size here, so that three pixels have become six.
-            dilated = {"padding": 6, "dilation": 6, "batch_norm": batch_norm}
-            self.conv6 = convolution("conv6", int(width * 1024), **dilated)
-            self.conv7 = convolution("conv7", int(width * 1024), 1, 1, 0, batch_norm=batch_norm)
+            self.conv6 = convolution("conv6", int(width * 1024), 3, 1, 6, 6, batch_norm)
+            self.conv7 = convolution("conv7", int(width * 1024), 1, 1, 0, 1, batch_norm)
 
-    def convolutions(self):
+    def convolutions(self) -> list[nn.Conv2D]:
         """Return conv1_1 to conv5_3, conv6 and conv7."""
         named = [*(layer for block in self.blocks for layer in block), self.conv6, self.conv7]
         return [layer[0] for layer in named]
@@ -156,7 +173,14 @@ class SSD(nn.HybridBlock):
     width, batch_norm: see VGG16; batch_norm holds for the layers after it too.
     """
 
-    def __init__(self, num_classes, layout=SSD300, width=1.0, batch_norm=False, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        layout: Layout = SSD300,
+        width: float = 1.0,
+        batch_norm: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.layout = layout
@@ -164,12 +188,15 @@ class SSD(nn.HybridBlock):
             self.base = VGG16(width, batch_norm, prefix="")
             self.conv4_3_norm = NormScale(int(width * 512), prefix="conv4_3_norm_")
             self.extras = nn.HybridSequential(prefix="")
-            for number, (narrow, channels, *shape) in enumerate(layout.extras, start=8):
+            for number, extra in enumerate(layout.extras, start=8):
+                narrow, channels, kernel, stride, padding = extra
                 first, second = f"conv{number}_1", f"conv{number}_2"
                 block = nn.HybridSequential(prefix="")
                 block.add(
-                    convolution(first, int(width * narrow), 1, 1, 0, batch_norm=batch_norm),
-                    convolution(second, int(width * channels), *shape, batch_norm=batch_norm),
+                    convolution(first, int(width * narrow), 1, 1, 0, 1, batch_norm),
+                    convolution(
+                        second, int(width * channels), kernel, stride, padding, 1, batch_norm
+                    ),
                 )
                 self.extras.add(block)
             self.class_predictors = nn.HybridSequential(prefix="classes_")
@@ -183,7 +210,7 @@ class SSD(nn.HybridBlock):
                 with self.box_predictors.name_scope():
                     self.box_predictors.add(box_predictor(num_anchors))
 
-    def feature_maps(self, x):
+    def feature_maps(self, x: nd.NDArray) -> list[nd.NDArray]:
         """Return the maps that predict: conv4_3, conv7 and those of the extra layers."""
         conv4_3, x = self.base(x)
         maps = [self.conv4_3_norm(conv4_3), x]

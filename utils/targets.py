@@ -5,6 +5,7 @@
 
 from utils.boxes import VARIANCES, box_iou, encode_offsets
 
+import numpy as np
 from mxnet import autograd, nd
 
 # An anchor learns an object when their IoU is above this (Liu et al., SSD, section 2.2).
@@ -14,30 +15,50 @@ FORCED_MATCH_THRESHOLD = 1e-6
 BACKGROUND = 0
 
 
-def match_anchors(anchors, boxes, threshold=MATCH_THRESHOLD):
-    """Return the object that each anchor learns.
+def bipartite_match(iou: nd.NDArray) -> nd.NDArray:
+    """Return for every anchor the object that must have it, so that no object goes without.
 
-    Every object first takes the anchor that fits it best, the best-fitting pair before the
-    others, so that none goes without; then every anchor left takes the object it overlaps most,
-    if their IoU is above the threshold.
+    The best-fitting pair comes first; then its anchor is taken and its object served (the bipartite
+    matching of Liu et al., SSD, section 2.2; of Erhan et al., MultiBox).
+    iou: (A, M) of anchors and objects. Returns (A,) columns of iou, -1 for anchors left over.
+    """
+    left, matches = iou.asnumpy(), np.full(iou.shape[0], -1)
+    while left.max() > FORCED_MATCH_THRESHOLD:
+        anchor, obj = np.unravel_index(left.argmax(), left.shape)
+        matches[anchor] = obj
+        left[anchor, :] = 0
+        left[:, obj] = 0
+    return nd.array(matches, ctx=iou.context)
+
+
+def threshold_match(iou: nd.NDArray, threshold: float = MATCH_THRESHOLD) -> nd.NDArray:
+    """Return for every anchor the object that it overlaps most, if by more than the threshold.
+
+    iou: (A, M) of anchors and objects. Returns (A,) columns of iou, -1 where it is no more.
+    """
+    best = iou.max(axis=1)
+    return nd.where(best > threshold, iou.argmax(axis=1), -nd.ones_like(best))
+
+
+def match_anchors(
+    anchors: nd.NDArray, boxes: nd.NDArray, threshold: float = MATCH_THRESHOLD
+) -> nd.NDArray:
+    """Return the object that each anchor learns: the one that must have it, else the one above.
+
     anchors: (A, 4), boxes: (M, 4), corner form, M at least 1.
     Returns (A,) row numbers of boxes, -1 for background.
     """
     iou = box_iou(anchors, boxes)  # (A, M)
-    matches = nd.where(
-        iou.max(axis=1) > threshold, iou.argmax(axis=1), -nd.ones_like(anchors[:, 0])
-    )
-    for _ in range(len(boxes)):
-        anchor, obj = divmod(int(iou.reshape(-1).argmax(axis=0).asscalar()), len(boxes))
-        if iou[anchor, obj].asscalar() <= FORCED_MATCH_THRESHOLD:
-            break
-        matches[anchor] = obj
-        iou[anchor, :] = 0  # this anchor is taken,
-        iou[:, obj] = 0  # and this object served
-    return matches
+    forced = bipartite_match(iou)
+    return nd.where(forced >= 0, forced, threshold_match(iou, threshold))
 
 
-def assign_image_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+def assign_image_targets(
+    anchors: nd.NDArray,
+    labels: nd.NDArray,
+    threshold: float = MATCH_THRESHOLD,
+    variances: tuple = VARIANCES,
+) -> tuple:
     """Return the targets of one image.
 
     anchors: (A, 4) corner form; labels: (M, 5) rows `[class_id, xmin, ymin, xmax, ymax]`, padding
@@ -57,7 +78,12 @@ def assign_image_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=V
     return box_targets, box_masks, (matched[:, 0] + 1) * is_positive
 
 
-def assign_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+def assign_targets(
+    anchors: nd.NDArray,
+    labels: nd.NDArray,
+    threshold: float = MATCH_THRESHOLD,
+    variances: tuple = VARIANCES,
+) -> tuple:
     """Return the targets of a batch of images, computed from scratch.
 
     anchors: (1, A, 4) corner form; labels: (N, M, 5) rows `[class_id, xmin, ymin, xmax, ymax]`,
@@ -73,7 +99,12 @@ def assign_targets(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANC
         return box_targets.flatten(), box_masks.flatten(), cls_targets
 
 
-def multibox_target(anchors, labels, threshold=MATCH_THRESHOLD, variances=VARIANCES):
+def multibox_target(
+    anchors: nd.NDArray,
+    labels: nd.NDArray,
+    threshold: float = MATCH_THRESHOLD,
+    variances: tuple = VARIANCES,
+) -> tuple:
     """Return the targets of a batch of images, computed by MXNet's operator.
 
     Takes and returns the same as `assign_targets`. The operator marks every anchor of an image

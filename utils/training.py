@@ -1,27 +1,25 @@
-"""The training loop of every lesson: configuration, guard, progress, checkpoints."""
+"""The training loop of every lesson: configuration, steps, epochs; all else is hooks."""
 
-import functools
-import math
-import sys
+from __future__ import annotations
+
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from utils.context import SEED, seed_everything
 from utils.data import augment, normalize, training_loader
-from utils.interrupts import no_interrupt_lost
+from utils.hooks import GuardFinite, HeedInterrupt, Hook, ScoreEpochs, ShowProgress
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
-from utils.progress import progress
-from utils.resuming import Autosave, EpochSoFar, resume_run, save_run
 from utils.schedules import one_cycle, step_drops
 from utils.targets import multibox_target
 
 import numpy as np
 from mxnet import autograd, gluon, nd
-
-BAR_FORMAT = "{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
-SAVE_SECONDS = 60  # the most that a killed run loses
+from mxnet.gluon import nn
+from mxnet.gluon.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -51,29 +49,38 @@ class TrainingConfig:
     bias_rate: float = 1.0
     accumulate: int = 1
 
-    def learning_rate_at(self, step, num_steps):
+    def learning_rate_at(self, step: int, num_steps: int) -> float:
         """Return the learning rate of a step, from 0 on, of num_steps."""
         if self.drops:
             return step_drops(step, num_steps, self.learning_rate, self.warmup, self.drops)
         return one_cycle(step, num_steps, self.learning_rate, self.warmup)
 
 
-def guard_finite(cls_loss, box_loss, epoch):
-    """Stop a run whose loss is no longer a number.
-
-    Raises FloatingPointError, which names the usual causes.
-    """
-    if not math.isfinite(cls_loss + box_loss):
-        raise FloatingPointError(
-            f"epoch {epoch + 1}: the class loss is {cls_loss}, the box loss {box_loss}. Usual "
-            "causes: learning_rate too high (try a tenth), warmup too short, clip_norm too large, "
-            "or wrong labels (records.check_labels tells)"
-        )
-
-
-def epoch_seed(seed, epoch):
+def epoch_seed(seed: int, epoch: int) -> int:
     """Return the seed of an epoch's random numbers, which other seeds have in none of theirs."""
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class EpochSoFar:
+    """The part of an epoch that a run has behind it.
+
+    batches: how many it learnt from; seconds: what they took; totals: sums over them of what
+    `TrainingRun.step` returns, by name.
+    """
+
+    batches: int = 0
+    seconds: float = 0.0
+    totals: dict = field(default_factory=dict)
+
+    def add(self, values: dict[str, float], seconds: float) -> EpochSoFar:
+        """Return the epoch one batch later; values: of its step; seconds: in all."""
+        totals = {name: self.totals.get(name, 0.0) + value for name, value in values.items()}
+        return EpochSoFar(self.batches + 1, seconds, totals)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of every value over the batches, by name."""
+        return {name: total / self.batches for name, total in self.totals.items()}
 
 
 class TrainingRun:
@@ -82,11 +89,19 @@ class TrainingRun:
     net: a detector such as `ssd.ToySSD`, initialised; dataset: a `data.DetectionDataset`;
     config: a TrainingConfig; cls_loss(cls_preds, cls_targets) and box_loss(box_preds, box_targets,
     box_masks): losses as in `utils.losses`; transform: see `data.training_loader`.
-    history: one dict an epoch with its losses, the two anchor metrics and the speed; so_far: what
-    is done of the epoch after these.
+    history: one dict an epoch with the means of what its steps returned, and the speed; so_far:
+    what is done of the epoch after these; values: what the last step returned.
     """
 
-    def __init__(self, net, dataset, config, cls_loss=None, box_loss=None, transform=augment):
+    def __init__(
+        self,
+        net: nn.HybridBlock,
+        dataset: gluon.data.Dataset,
+        config: TrainingConfig,
+        cls_loss: Loss | None = None,
+        box_loss: Loss | None = None,
+        transform: Callable = augment,
+    ) -> None:
         self.net = net
         self.dataset = dataset
         self.config = config
@@ -97,11 +112,11 @@ class TrainingRun:
         self.box_loss.hybridize()
         self.batch_size = min(config.batch_size, len(dataset))
         self.steps_per_epoch = len(dataset) // self.batch_size
-        self.history, self.so_far = [], EpochSoFar()
+        self.history, self.so_far, self.values = [], EpochSoFar(), {}
         self.ctx = next(iter(net.collect_params().values())).list_ctx()[0]
         self.trainer = self.make_trainer(updates_done=0)
 
-    def make_trainer(self, updates_done):
+    def make_trainer(self, updates_done: int) -> gluon.Trainer:
         """Return the optimiser, after as many updates, and prepare the weights for it."""
         config, parameters = self.config, self.net.collect_params()
         options = {"wd": config.weight_decay, "begin_num_update": updates_done}
@@ -115,8 +130,10 @@ class TrainingRun:
         self.num_pending = 0  # batches whose gradients wait for the next step
         return gluon.Trainer(parameters, config.optimizer, options, kvstore=None)
 
-    def step(self, images, labels, learning_rate):
-        """Learn from one batch; return its class loss, box loss, class accuracy and box error.
+    def step(
+        self, images: nd.NDArray, labels: nd.NDArray, learning_rate: float
+    ) -> dict[str, float]:
+        """Learn from one batch; return its losses and the two metrics of its anchors, by name.
 
         images: (N, H, W, 3) uint8; labels: (N, M, 5) on the same device.
         """
@@ -130,11 +147,14 @@ class TrainingRun:
         self.num_pending += 1
         if self.num_pending == self.config.accumulate:
             self.update(learning_rate)
-        accuracy = class_accuracy(cls_preds, cls_targets)
-        mae = box_mae(box_preds, box_targets, box_masks)
-        return float(cls_loss.asscalar()), float(box_loss.asscalar()), accuracy, mae
+        return {
+            "cls_loss": float(cls_loss.asscalar()),
+            "box_loss": float(box_loss.asscalar()),
+            "class_accuracy": class_accuracy(cls_preds, cls_targets),
+            "box_mae": box_mae(box_preds, box_targets, box_masks),
+        }
 
-    def update(self, learning_rate):
+    def update(self, learning_rate: float) -> None:
         """Clip the gradients that have gathered and take one step of the optimiser."""
         parameters = self.net.collect_params().values()
         gradients = [parameter.grad() for parameter in parameters if parameter.grad_req != "null"]
@@ -146,43 +166,63 @@ class TrainingRun:
             self.net.collect_params().zero_grad()
         self.num_pending = 0
 
-    def run_epoch(self, report, save=None):
-        """Go through the data once; return the epoch's line of the history.
+    def batches(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
+        """Yield the rest of the epoch: the same batches as if the run had never been stopped."""
+        epoch = len(self.history)
+        seed_everything(epoch_seed(self.config.seed, epoch))
+        size = self.config.image_sizes[epoch]
+        drawn = training_loader(self.dataset, self.batch_size, size, self.transform)
+        for images, labels in islice(drawn, self.so_far.batches, None):
+            yield images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
 
-        report: called after every step with the batch's number of images, its class and box loss,
-        and the images per second so far. save: called wherever the run can be saved.
-        Raises FloatingPointError when a loss is not a number.
+    def run_epoch(self, *hooks) -> dict:
+        """Go through the data once, or through what is left; return the epoch's line of history.
+
+        hooks: see `hooks.Hook`.
         """
-        epoch, size = len(self.history), self.config.image_sizes[len(self.history)]
-        num_steps = self.steps_per_epoch * len(self.config.image_sizes)
-        seed_everything(epoch_seed(self.config.seed, epoch))  # so that a resumed run draws the same
         started = time.perf_counter() - self.so_far.seconds
-        resume_at = epoch * self.steps_per_epoch + self.so_far.batches
-        batches = training_loader(self.dataset, self.batch_size, size, self.transform)
-        with no_interrupt_lost() as check_interrupt:
-            for step, (images, labels) in enumerate(batches, start=epoch * self.steps_per_epoch):
-                if step < resume_at:  # learnt before the run was stopped; drawn for what follows
-                    continue
-                rate = self.config.learning_rate_at(step, num_steps)
-                batch = images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
-                values = self.step(*batch, rate)
-                guard_finite(*values[:2], epoch)
-                self.so_far = self.so_far.add(values, time.perf_counter() - started)
-                report(len(images), *values[:2], self.images_per_second)
-                check_interrupt()
-                if save is not None and not self.num_pending:
-                    save()
+        for images, labels in self.batches():
+            rate = self.config.learning_rate_at(self.num_steps_done, self.num_steps)
+            self.values = self.step(images, labels, rate)
+            self.so_far = self.so_far.add(self.values, time.perf_counter() - started)
+            for hook in hooks:
+                hook.after_step(self)
         if self.num_pending:
             self.update(rate)
         nd.waitall()
-        return self.finish_epoch(time.perf_counter() - started)
+        self.history.append(self.finish_epoch(time.perf_counter() - started))
+        for hook in hooks:
+            hook.after_epoch(self)
+        return self.history[-1]
+
+    def fit(self, *hooks) -> list[dict]:
+        """Train to the end of the configuration; return the history.
+
+        hooks: see `hooks.Hook`; each comes in its turn after every step and every epoch.
+        """
+        with ExitStack() as stack:
+            for hook in hooks:
+                stack.enter_context(hook.around(self))
+            while len(self.history) < len(self.config.image_sizes):
+                self.run_epoch(*hooks)
+        return self.history
 
     @property
-    def images_per_second(self):
+    def num_steps(self) -> int:
+        """How many steps the whole run has."""
+        return self.steps_per_epoch * len(self.config.image_sizes)
+
+    @property
+    def num_steps_done(self) -> int:
+        """How many of them are done."""
+        return self.steps_per_epoch * len(self.history) + self.so_far.batches
+
+    @property
+    def images_per_second(self) -> float:
         """The speed of the epoch so far."""
         return self.so_far.batches * self.batch_size / self.so_far.seconds
 
-    def finish_epoch(self, seconds):
+    def finish_epoch(self, seconds: float) -> dict:
         """Return the line of the history for the epoch so far, which took `seconds`; begin anew."""
         self.so_far = replace(self.so_far, seconds=seconds)
         epoch = len(self.history)
@@ -192,67 +232,22 @@ class TrainingRun:
         self.so_far = EpochSoFar()
         return line
 
-    def resume(self, path):
-        """Go on from a checkpoint, see `resuming.resume_run`."""
-        resume_run(path, self)
 
-    def pixels(self, num_epochs, num_batches=0):
-        """Return the pixels of the first epochs and of some batches of the next, as work to do."""
-        sizes = self.config.image_sizes[: num_epochs + 1]
-        batches = [self.steps_per_epoch] * num_epochs + [num_batches]
-        return sum(n * self.batch_size * size**2 for n, size in zip(batches, sizes))
-
-
-def train(net, dataset, config, evaluate=None, checkpoint=None, evaluate_every=1, **parts):
+def train(
+    net: nn.HybridBlock,
+    dataset: gluon.data.Dataset,
+    config: TrainingConfig,
+    evaluate: Callable | None = None,
+    evaluate_every: int = 1,
+    hooks: Sequence[Hook] = (),
+    **parts,
+) -> list[dict]:
     """Train a detector to the end of its configuration; return the history.
 
     net, dataset, config and parts (losses, transform): see TrainingRun.
     evaluate: called after every epoch whose number `evaluate_every` divides, and after the last;
-    returns a dict of held-out scores for the history.
-    checkpoint: path of a file that is written after every epoch and every SAVE_SECONDS. Where it
-    exists, training goes on from it, and ends with the same weights as a run never stopped.
-    The remaining time counts pixels, since a large image costs more than a small one.
+    returns a dict of held-out scores for the history. hooks: more of them, see `hooks.Hook`.
     """
+    scores = [ScoreEpochs(evaluate, evaluate_every)] if evaluate else []
     run = TrainingRun(net, dataset, config, **parts)
-    save = None
-    if checkpoint is not None:
-        if Path(checkpoint).exists():
-            run.resume(checkpoint)
-        save = Autosave(run, checkpoint, SAVE_SECONDS)
-    num_epochs = len(config.image_sizes)
-    total = run.pixels(num_epochs)
-    with (
-        progress(total=total, bar_format=BAR_FORMAT) as bar,
-        no_interrupt_lost() as check_interrupt,
-    ):
-        bar.update(run.pixels(len(run.history), run.so_far.batches))
-        for epoch in range(len(run.history) + 1, num_epochs + 1):
-            report = functools.partial(report_step, bar, epoch, config.image_sizes[epoch - 1])
-            line = run.run_epoch(report, save)
-            if evaluate is not None and (epoch % evaluate_every == 0 or epoch == num_epochs):
-                line |= evaluate()
-            run.history.append(line)
-            if bar.disable:
-                tell_epoch(line, num_epochs)
-            if checkpoint is not None:
-                save_run(checkpoint, run)
-            check_interrupt()
-    return run.history
-
-
-def tell_epoch(line, num_epochs):
-    """Print a line of the history, where nobody sees the progress bar."""
-    left = (num_epochs - line["epoch"]) * line["seconds"]
-    losses = f"class loss {line['cls_loss']:.3f}, box loss {line['box_loss']:.3f}"
-    speed = f"{line['images_per_second']:.0f} images/s, about {left:.0f} s left"
-    print(f"epoch {line['epoch']} of {num_epochs}, {losses}, {speed}", file=sys.stderr, flush=True)
-
-
-def report_step(bar, epoch, size, num_images, cls_loss, box_loss, images_per_second):
-    """Move the progress bar on by one batch."""
-    bar.set_postfix_str(
-        f"epoch {epoch}, {size} px, class loss {cls_loss:.3f}, box loss {box_loss:.3f}, "
-        f"{images_per_second:.0f} images/s",
-        refresh=False,
-    )
-    bar.update(num_images * size**2)
+    return run.fit(GuardFinite(), *scores, *hooks, ShowProgress(), HeedInterrupt())

@@ -8,8 +8,8 @@ import zipfile
 import zlib
 from collections import namedtuple
 
-from utils.downloads import archives
-from utils.downloads.archives import ArchiveError, extract
+from single_shot.downloads import archives
+from single_shot.downloads.archives import ArchiveError, extract
 
 import pytest
 from hypothesis import given, settings

@@ -3,10 +3,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from utils import fetch
-from utils.downloads.install import ARCHIVES, install, obtain
-from utils.downloads.sources import DATA_SETS, DataSet, RemoteFile
-from utils.downloads.transfer import DownloadError, StorageError
+from single_shot.command import main
+from single_shot.downloads.install import ARCHIVES, install, obtain
+from single_shot.downloads.sources import DATA_SETS, DataSet, RemoteFile
+from single_shot.downloads.transfer import DownloadError, StorageError
 from utils.records import read_records, write_records
 
 import numpy as np
@@ -37,7 +37,7 @@ def network(monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(given)
 
-    monkeypatch.setattr("utils.downloads.install.download", download)
+    monkeypatch.setattr("single_shot.downloads.install.download", download)
     return sources, asked
 
 
@@ -179,11 +179,11 @@ def test_the_command_goes_on_after_a_failure(network, archived, tmp_path, monkey
     monkeypatch.setitem(DATA_SETS, "archived", archived)
     monkeypatch.setitem(DATA_SETS, "plain", PLAIN)
     arguments = ["plain", "archived", "--from", str(tmp_path), "--out", str(tmp_path / "out")]
-    assert fetch.main(arguments) == 1
+    assert main(["fetch", *arguments]) == 1
     out, err = capsys.readouterr()
-    assert f"archived is in {tmp_path}/out/archived. Next:\n  python -m utils.prepare" in out
+    assert f"archived is in {tmp_path}/out/archived. Next:\n  python3 -m single_shot prepare" in out
     assert err.startswith("plain: a.bin could not be fetched:")
-    assert fetch.main(arguments[1:]) == 0
+    assert main(["fetch", *arguments[1:]]) == 0
 
 
 def test_the_command_says_how_to_go_on_after_an_interruption(
@@ -191,20 +191,20 @@ def test_the_command_says_how_to_go_on_after_an_interruption(
 ):
     monkeypatch.setitem(DATA_SETS, "plain", PLAIN)
     network[0][FILE.urls[0]] = KeyboardInterrupt()
-    assert fetch.main(["plain", "--out", str(tmp_path)]) == 130
-    assert "plain: stopped; the same command goes on from there" in capsys.readouterr().err
+    assert main(["fetch", "plain", "--out", str(tmp_path)]) == 130
+    assert "stopped; the same command goes on from there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["mnist"], ["banana", "--into", "x"]])
 def test_wrong_arguments_are_refused_with_the_choices(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        fetch.parse_arguments(arguments)
+        main(["fetch", *arguments])
     assert caught.value.code == 2
-    assert "usage: python -m utils.fetch" in capsys.readouterr().err
+    assert "usage: single-shot fetch" in capsys.readouterr().err
 
 
 def test_help_lists_every_data_set(capsys):
     with pytest.raises(SystemExit):
-        fetch.parse_arguments(["--help"])
-    out = capsys.readouterr().out
+        main(["fetch", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
     assert all(name in out and each.title in out for name, each in DATA_SETS.items())

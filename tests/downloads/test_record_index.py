@@ -1,4 +1,4 @@
-from utils.downloads.record_index import write_index
+from single_shot.downloads.record_index import write_index
 from utils.records import read_records, write_records
 
 import mxnet as mx

@@ -3,7 +3,7 @@ import re
 import shlex
 from pathlib import Path
 
-from utils.downloads.sources import DATA_SETS, RemoteFile, find_fault
+from single_shot.downloads.sources import DATA_SETS, RemoteFile, find_fault
 
 import pytest
 
@@ -40,8 +40,8 @@ def test_weak_checksums_alone_are_the_two_records_of_pikachu():
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_next_command_names_source_and_target(name):
     words = shlex.split(DATA_SETS[name].next_command(f"my data/{name}"))
-    assert words[:3] == ["python", "-m", "utils.prepare"]
-    assert words[3].split("/")[:2] == ["my data", name]
+    assert words[:3] == ["python3", "-m", "single_shot"]
+    assert words[3] == "prepare" and words[4].split("/")[:2] == ["my data", name]
     assert words[-2:] == ["--out", f"my data/{name}_prepared"]
 
 

@@ -12,9 +12,9 @@ import zipfile
 from collections import namedtuple
 from contextlib import contextmanager
 
-from utils import fetch
-from utils.downloads import https, transfer
-from utils.downloads.sources import DATA_SETS, DataSet, RemoteFile
+from single_shot.command import main
+from single_shot.downloads import https, transfer
+from single_shot.downloads.sources import DATA_SETS, DataSet, RemoteFile
 
 import numpy as np
 import pytest
@@ -387,10 +387,11 @@ def test_the_command_fetches_extracts_and_names_the_next_one(server, tmp_path, m
     file = RemoteFile("a.zip", urls, checksums, len(content))
     toy = DataSet("Toy", (file,), True, "inside", "--format csv")
     monkeypatch.setitem(DATA_SETS, "toy", toy)
-    assert fetch.main(["toy", "--out", str(tmp_path / "out")]) == 0
+    assert main(["fetch", "toy", "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "toy" / "inside" / "label.csv").read_text() == "0"
     assert (tmp_path / "out" / "downloads" / "a.zip").read_bytes() == content
     assert (
-        f"python -m utils.prepare {tmp_path}/out/toy/inside --format csv" in capsys.readouterr().out
+        f"python3 -m single_shot prepare {tmp_path}/out/toy/inside --format csv"
+        in capsys.readouterr().out
     )
     assert [path for path, *_ in server.seen] == ["/gone", "/a", "/a"]

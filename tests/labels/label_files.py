@@ -5,11 +5,11 @@ import io
 import json
 from functools import lru_cache
 
-from utils.labels.formats import READERS
-from utils.labels.voc import read_folder
-from utils.labels.yolo import read_yolo
+from single_shot.labels.formats import READERS
+from single_shot.labels.voc import read_folder
+from single_shot.labels.voc_writer import annotation_xml
+from single_shot.labels.yolo import read_yolo
 from utils.records import encode_jpeg, pack_sample
-from utils.voc_export import annotation_xml
 
 import mxnet as mx
 import numpy as np

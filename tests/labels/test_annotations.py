@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from utils.labels.annotations import (
+from single_shot.labels.annotations import (
     FINDINGS_SHOWN,
     AnnotatedDataset,
     Annotation,

@@ -1,7 +1,7 @@
 """Boxes of every format by hand: where they lie, and why one is refused."""
 
-from utils.labels import coco_json, csv_labels, im2rec, voc, yolo
-from utils.labels.box_forms import BadObject, to_row
+from single_shot.labels import coco_json, csv_labels, im2rec, voc, yolo
+from single_shot.labels.box_forms import BadObject, to_row
 
 import numpy as np
 import pytest

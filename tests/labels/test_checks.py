@@ -1,8 +1,8 @@
 """From raw objects to annotations: what is left out, and what is said of it."""
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.checks import RawImage, RawObject, assemble
-from utils.labels.csv_labels import FORM
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.checks import RawImage, RawObject, assemble
+from single_shot.labels.csv_labels import FORM
 from utils.records import check_labels
 
 import numpy as np

@@ -4,8 +4,8 @@ import contextlib
 import io
 import json
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.coco_json import read_coco
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.coco_json import read_coco
 
 import numpy as np
 import pytest

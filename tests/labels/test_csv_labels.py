@@ -1,7 +1,7 @@
 """CSV in two layouts: the banana set's rows, and one image a row."""
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.csv_labels import read_csv
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.csv_labels import read_csv
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 """The format is guessed where it is plain, and asked for where it is not."""
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.formats import FORMATS, guess_format, read_source
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.formats import FORMATS, guess_format, read_source
 
 import pytest
 from label_files import write_source

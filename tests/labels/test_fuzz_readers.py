@@ -9,10 +9,10 @@ import shutil
 from datetime import timedelta
 from itertools import count
 
-from utils.labels.annotations import AnnotatedDataset
-from utils.labels.image_checks import check_images
-from utils.labels.pictures import displayed_size, read_picture
-from utils.prepared import PreparedError, read_manifest
+from single_shot.labels.annotations import AnnotatedDataset
+from single_shot.labels.image_checks import check_images
+from single_shot.labels.pictures import displayed_size, read_picture
+from single_shot.prepared_folder import PreparedError, read_manifest
 from utils.records import RecordError, check_labels
 
 import numpy as np

@@ -2,9 +2,9 @@
 
 import json
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.im2rec import read_lst, read_rec
-from utils.labels.pictures import read_picture
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.im2rec import read_lst, read_rec
+from single_shot.labels.pictures import read_picture
 from utils.records import RecordError, pack_sample, write_records
 
 import mxnet as mx

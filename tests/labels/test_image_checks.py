@@ -1,6 +1,6 @@
 """The images behind annotations: whole, of the right size, there once, and none forgotten."""
 
-from utils.labels.image_checks import check_images, images_without_annotation
+from single_shot.labels.image_checks import check_images, images_without_annotation
 
 import cv2
 import numpy as np

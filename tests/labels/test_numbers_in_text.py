@@ -1,6 +1,6 @@
 """Numbers in files: read as they are meant, or refused with their text."""
 
-from utils.labels.numbers_in_text import shown, to_number, to_side, to_whole
+from single_shot.labels.numbers_in_text import shown, to_number, to_side, to_whole
 
 import pytest
 

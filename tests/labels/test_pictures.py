@@ -2,7 +2,13 @@
 
 import io
 
-from utils.labels.pictures import RecordedImage, displayed_size, limited_size, read_picture, to_jpeg
+from single_shot.labels.pictures import (
+    RecordedImage,
+    displayed_size,
+    limited_size,
+    read_picture,
+    to_jpeg,
+)
 from utils.records import RecordError, decode_jpeg
 
 import numpy as np

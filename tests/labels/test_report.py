@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from utils.labels.annotations import Finding
-from utils.labels.report import PICTURES, REPORT_FILES, draw_findings, summary, write_report
+from single_shot.labels.annotations import Finding
+from single_shot.labels.report import PICTURES, REPORT_FILES, draw_findings, summary, write_report
 
 import pytest
 from label_files import write_images

@@ -1,7 +1,7 @@
 """Text of bounded size in known encodings, and names that stay in their folder."""
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.safe_files import find_inside, image_root, read_bytes, read_text
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.safe_files import find_inside, image_root, read_bytes, read_text
 
 import pytest
 

@@ -1,7 +1,7 @@
 """The stratified split: every image once, every class in both parts, the same for one seed."""
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.splits import stratified_split
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.splits import stratified_split
 
 import numpy as np
 import pytest

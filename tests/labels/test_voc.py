@@ -1,9 +1,9 @@
 """VOC folders: what is read is what was written, and what is bad is named."""
 
-from utils.data import open_preset
-from utils.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
+from data import open_preset
+from single_shot.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
+from single_shot.labels.voc_writer import SETS, annotation_xml, export
 from utils.records import encode_jpeg
-from utils.voc_export import SETS, annotation_xml, export
 
 import numpy as np
 import pytest

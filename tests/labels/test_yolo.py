@@ -2,8 +2,8 @@
 
 import shutil
 
-from utils.labels.annotations import AnnotationError
-from utils.labels.yolo import read_yolo
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.yolo import read_yolo
 
 import numpy as np
 import pytest

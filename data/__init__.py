@@ -1,0 +1,18 @@
+"""The embedded data sets, made on this machine where they are absent, and where all data are."""
+
+import json
+
+from data.embedded import DATA_ROOT, background_of, ensure
+from utils.data import open_records
+
+__all__ = ["DATA_ROOT", "background_of", "open_preset"]
+
+
+def open_preset(preset, split):
+    """Return a split, `train` or `val`, of an embedded data set, which is built where it is absent.
+
+    preset: `single` or `multi`, see `data.embedded`.
+    """
+    folder = ensure(preset)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return open_records(folder / f"{split}.rec", manifest["class_names"])

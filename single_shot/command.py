@@ -1,0 +1,91 @@
+"""The command `single-shot`: its parts, and the one way in which all of them end.
+
+A part is a module with `add_arguments(parser)`, `run(options)`, which returns an Answer, and
+`after_stop(options)`, which says what Ctrl-C left. It is imported when it is asked for, so that
+the doctor runs where nothing else can.
+"""
+
+import json
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from types import ModuleType
+
+from single_shot.arguments import Parser
+from utils.files import InputError
+
+PARTS = {
+    "prepare": "make checked records of labelled pictures",
+    "train": "train a detector, score it on held-out pictures, report",
+    "evaluate": "score a detector on labelled pictures",
+    "detect": "find objects in pictures and films",
+    "info": "say what a detector or a prepared folder is",
+    "fetch": "fetch the data sets of older tutorials",
+    "doctor": "say what this machine offers and what to mend",
+}
+DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # exit statuses
+
+
+def overview() -> str:
+    """Return the help of the command as a whole."""
+    lines = [f"  {name:<9} {summary}" for name, summary in PARTS.items()]
+    usage = (
+        "usage: single-shot PART ...\n\nFrom labelled pictures to a detector that finds objects:"
+    )
+    return "\n".join([usage, "", *lines, "", "`single-shot PART --help` explains each."])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a part of the command; return the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] in (["-h"], ["--help"]):
+        print(overview())
+        return DONE
+    if words[:1] == ["--version"]:
+        print(f"single-shot {version('single-shot')}")
+        return DONE
+    if not words or words[0] not in PARTS:
+        print(overview(), file=sys.stderr)
+        print(f"\nsingle-shot: {words[0]!r} is no part of it" if words else "", file=sys.stderr)
+        return UNUSABLE
+    return carry_out(*parse(words))
+
+
+def parse(words: list[str]) -> tuple[ModuleType, Namespace]:
+    """Return the part that words name, a module, and its options.
+
+    Raises SystemExit, as argparse does, for options that the part does not have.
+    """
+    part = import_module(f"single_shot.{words[0]}")
+    parser = Parser(prog=f"single-shot {words[0]}", description=part.__doc__)
+    part.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+    options = parser.parse_args(words[1:])
+    options.words = words
+    return part, options
+
+
+def carry_out(part: ModuleType, options: Namespace) -> int:
+    """Run a part and print its answer; return the exit status, see `main`."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # or a temporary folder stays
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        answer = part.run(options)
+    except KeyboardInterrupt:
+        print(f"\nstopped; {part.after_stop(options)}", file=sys.stderr)
+        return STOPPED
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    except OSError as error:
+        place = error.filename or getattr(options, "out", "")
+        print(
+            f"{place}: {error.strerror}; make room or choose a folder that is yours to write in",
+            file=sys.stderr,
+        )
+        return UNUSABLE
+    print(json.dumps(answer.content, indent=1) if options.json else answer.text)
+    return answer.status

@@ -1,0 +1,49 @@
+"""Score a detector on labelled pictures: VOC's average precision in both modes, and COCO's.
+
+    single-shot evaluate run/detector.params prepared --out scores
+
+Difficult objects neither count nor hurt.
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from single_shot.answer import Answer
+from single_shot.sources import add_source, name_of, open_split, open_voc
+from single_shot.training_report import SCORED, evaluate, scores_of, text_of, write_pictures
+from utils.context import best_context
+from utils.detection import detect_dataset, load_detector
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this part to a parser."""
+    parser.add_argument(
+        "checkpoint", type=Path, help="such as data/pretrained/toy_ssd_multi.params"
+    )
+    add_source(parser)
+    add = parser.add_argument
+    add("--split", choices=("train", "val"), default="val", help="of SOURCE")
+    out_help = "folder for pictures: curves, detections, worst images; default: none"
+    add("--out", type=Path, metavar="DIR", help=out_help)
+
+
+def run(options: Namespace) -> Answer:
+    """Evaluate; return the Answer."""
+    name_of(options)
+    detector = load_detector(options.checkpoint, best_context())
+    if options.voc:
+        dataset = open_voc(options.voc, detector.class_names, options.drop_bad)
+    else:
+        dataset = open_split(options.source, options.split, detector.class_names)
+    detections = detect_dataset(detector, dataset)
+    results = evaluate(detections, dataset)
+    text = f"{len(dataset)} images\n\n{text_of(results)}"
+    if options.out:
+        write_pictures(options.out, results, detections, dataset)
+        text += f"\n\n{options.out}: {', '.join(SCORED)}"
+    return Answer(text, {"num_images": len(dataset)} | scores_of(results))
+
+
+def after_stop(options: Namespace) -> str:
+    """Return what Ctrl-C left."""
+    return "nothing is scored"

@@ -1,0 +1,123 @@
+"""The ways in which formats write a box, and the way to fractions of the image.
+
+What must not be learnt is a BadObject: nothing is clamped but the rounding of printed decimals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.numbers_in_text import to_number
+
+import numpy as np
+
+# Formats print a few decimals, so that a box at the border may end just beyond it. Up to a tenth of
+# a pixel is set on the border, and a note says how often.
+ROUNDING_PX = 0.1
+FLOAT_NOISE = 1e-9  # beyond the border by less, as 0.3 + 0.7 may be, nothing was printed wrongly
+
+
+@dataclass(frozen=True)
+class BoxForm:
+    """How a format writes a box.
+
+    fields: its four names. layout: "corners", "extent" (corner, width, height) or "centre" (centre,
+    width, height). pixels: else fractions. first: the number of the first pixel; from 1 on, corners
+    lie inside the box. rule: reminds of all this in messages.
+    """
+
+    fields: tuple
+    layout: str
+    pixels: bool
+    rule: str
+    first: int = 0
+
+    def to_edges(self, values: Sequence[float], size_px: tuple[int, int]) -> np.ndarray:
+        """Return xmin, ymin, xmax, ymax in fractions of an image of size_px."""
+        a, b, c, d = values
+        if self.layout == "corners":
+            edges = (a - self.first, b - self.first, c, d)
+        elif self.layout == "extent":
+            edges = (a, b, a + c, b + d)
+        else:
+            edges = (a - c / 2, b - d / 2, a + c / 2, b + d / 2)
+        return np.array(edges) / (np.tile(size_px, 2) if self.pixels else 1)
+
+
+class BadObject(AnnotationError):
+    """An object that must not be learnt, with the kind of Finding and the box, if there is one."""
+
+    def __init__(self, kind: str, message: str, box: tuple | np.ndarray | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.box = box
+
+
+def to_row(
+    class_id: int, values: Sequence, form: BoxForm, size_px: tuple[int, int], where: str
+) -> tuple[tuple, bool]:
+    """Return the row `(class_id, xmin, ymin, xmax, ymax)` of an object in fractions of its image.
+
+    values: four, as the file gives them; form: BoxForm; size_px: width, height; where: opens each
+    message. Returns also whether the box was set on the border, by at most ROUNDING_PX.
+    Raises BadObject.
+    """
+    pairs = zip(form.fields, values, strict=True)
+    values = [_to_number(field, value, form, where) for field, value in pairs]
+    edges = form.to_edges(values, size_px)
+    _check_sides(values, edges, form, where)
+    slack = ROUNDING_PX / np.tile(size_px, 2)
+    if (edges < -slack).any() or (edges > 1 + slack).any():
+        raise _leaves(values, edges, form, size_px, where)
+    row = np.array([class_id, *edges.clip(0, 1)], dtype=np.float32)
+    if (row[1:3] >= row[3:]).any():
+        raise BadObject("zero area", f"{where}: zero-area box after rounding; remove it", row[1:])
+    beyond = (edges < -FLOAT_NOISE).any() or (edges > 1 + FLOAT_NOISE).any()
+    return tuple(row.tolist()), bool(beyond)
+
+
+def _to_number(field, value, form, where):
+    try:
+        return to_number(value)
+    except ValueError as error:
+        unit = "in pixels" if form.pixels else "as a fraction of the image"
+        raise BadObject(
+            "not a finite number", f"{where}: {field} is {error}; write it {unit}"
+        ) from None
+
+
+def _check_sides(values, edges, form, where):
+    """Raise BadObject for a box of zero or negative width or height."""
+    names = [field.rpartition("/")[2] for field in form.fields]
+    for low, high in ((0, 2), (1, 3)):
+        side = values[high] - values[low] if form.layout == "corners" else values[high]
+        if side > 0:
+            continue
+        kind = "zero area" if side == 0 else "reversed"
+        low_name, high_name = names[low], names[high]
+        if form.layout == "corners":
+            says = f"{low_name} {values[low]:g} is not below {high_name} {values[high]:g}"
+        else:
+            says = f"{high_name} is {side:g}, not above 0"
+        raise BadObject(
+            kind,
+            f"{where}: {kind.replace(' ', '-')} box, {says}; draw the box again or remove the "
+            "object",
+            edges,
+        )
+
+
+def _leaves(values, edges, form, size_px, where):
+    """Return the BadObject of a box that reaches beyond its image."""
+    axis = int(not (edges[0] < 0 or edges[2] > 1))
+    names = [field.rpartition("/")[2] for field in form.fields[axis::2]]
+    low, high = values[axis::2]
+    joint = "to" if form.layout == "corners" else "with"
+    limit = size_px[axis] if form.pixels else 1
+    outside = (edges[:2] >= 1).any() or (edges[2:] <= 0).any()
+    return BadObject(
+        "outside image" if outside else "out of range",
+        f"{where}: {names[0]} {low:g} {joint} {names[1]} {high:g} leaves the image, "
+        f"{form.first} to {limit:g}; {form.rule}",
+        edges,
+    )

@@ -1,0 +1,203 @@
+"""Pascal VOC's folder layout, read and checked; `single_shot.labels.voc_writer` writes it.
+
+A folder holds `JPEGImages/ID.jpg`, `Annotations/ID.xml` and `ImageSets/Main/SET.txt`, a list of
+ids. Corners are pixels counted from 1, both ends inside the box (Everingham et al., VOC2007
+Development Kit, section 4), so that a box reaches from the edge xmin - 1 to the edge xmax.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+from single_shot.labels.annotations import (
+    AnnotatedDataset,
+    Annotation,
+    AnnotationError,
+    Annotations,
+    Finding,
+)
+from single_shot.labels.box_forms import BoxForm
+from single_shot.labels.checks import RawImage, RawObject, assemble, check_objects
+from single_shot.labels.numbers_in_text import to_side
+from single_shot.labels.pictures import pictures_by_stem
+from single_shot.labels.safe_files import read_bytes, read_text
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
+    *("train", "tvmonitor"),
+)
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+FORM = BoxForm(
+    tuple(f"bndbox/{corner}" for corner in CORNERS),
+    "corners",
+    pixels=True,
+    rule="pixels count from 1, and the box ends inside",
+    first=1,
+)
+MAX_XML_BYTES = 4 * 2**20
+MAX_LIST_BYTES = 64 * 2**20
+
+
+class VocError(AnnotationError):
+    """A folder that must not be trained on; the message names file, object, field and the fix."""
+
+
+def read_annotation(path: Path, class_names: Sequence[str]) -> tuple[Annotation, list]:
+    """Return the Annotation in an XML file, without its image, and the Findings of bad objects.
+
+    Bad objects are left out of the labels. Raises VocError where the whole file cannot be read.
+    """
+    raw = _read_raw(Path(path), None, None)
+    labels, difficult, faults, _ = check_objects(raw, None, raw.size_px, FORM, tuple(class_names))
+    return Annotation(raw.path, raw.size_px, labels, difficult), faults
+
+
+def read_sets(
+    parts: Sequence, class_names: Sequence[str] | None = None, images: Path | None = None
+) -> Annotations:
+    """Return the Annotations of sets of VOC folders.
+
+    parts: pairs of folder and set, such as `[("VOC2007", "trainval"), ("VOC2012", "trainval")]`.
+    class_names: by default all that occur. images: their folder, by default JPEGImages.
+    Raises VocError for a list of ids that is absent or bad.
+    """
+    pairs = [
+        (Path(folder) / "Annotations" / f"{image_id}.xml", images or Path(folder) / "JPEGImages")
+        for folder, split in parts
+        for image_id in read_ids(folder, split)
+    ]
+    return _read_files(parts[0][0], pairs, class_names)
+
+
+def read_folder(
+    folder: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+) -> Annotations:
+    """Return the Annotations of all XML files in a folder, or in its folder Annotations.
+
+    images: folder of the images, by default JPEGImages or images in the folder, or the folder of
+    the XML files. An image has the name of its XML file. Raises VocError where there is none.
+    """
+    folder = Path(folder)
+    annotated = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
+    known = [folder / "JPEGImages", folder / "images", annotated]
+    root = Path(images) if images else next(path for path in known if path.is_dir())
+    paths = sorted(annotated.glob("*.xml"))
+    if not paths:
+        raise VocError(f"{annotated}: holds no .xml file; is it the folder of the annotations?")
+    return _read_files(annotated, [(path, root) for path in paths], class_names)
+
+
+def _read_files(source, pairs, class_names):
+    """Return the Annotations of pairs of an XML file and the folder of its image."""
+    raw_images, findings = [], []
+    pictures = {root: pictures_by_stem(root) for root in {root for _, root in pairs}}
+    for path, root in pairs:
+        picture = pictures[root].get(path.stem)
+        try:
+            raw_images.append(
+                _read_raw(path, picture.name if picture else f"{path.stem}.jpg", root)
+            )
+        except VocError as error:
+            findings.append(Finding("unreadable annotation", str(error), path))
+    return assemble(source, raw_images, FORM, class_names, findings)
+
+
+def _read_raw(path, name, root):
+    """Return the RawImage in an XML file; raise VocError."""
+    tree = _parse(path)
+    size_px = tuple(_read_side(tree, side, path) for side in ("width", "height"))
+    objects = [
+        RawObject(
+            (node.findtext("name") or "").strip(),
+            tuple(node.findtext(field) for field in FORM.fields),
+            number,
+            (node.findtext("difficult") or "0").strip() == "1",
+        )
+        for number, node in enumerate(tree.iter("object"))
+    ]
+    return RawImage(name, root, path, objects, size_px, str(path))
+
+
+def _read_side(tree, side, path):
+    try:
+        return to_side(tree.findtext(f"size/{side}"))
+    except ValueError as error:
+        raise VocError(f"{path}: size/{side} is {error}; give the image's pixels") from None
+
+
+def _parse(path):
+    """Return the root of an XML file; raise VocError where it is absent or not safe and sound."""
+    if not path.is_file():
+        raise VocError(f"{path}: no such file; every id of a set needs an annotation")
+    try:
+        return fromstring(read_bytes(path, MAX_XML_BYTES))
+    except AnnotationError as error:
+        raise VocError(str(error)) from None
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
+        raise VocError(f"{path}: not safe, well-formed XML ({error!r}); write it again") from None
+
+
+class VocDataset(AnnotatedDataset):
+    """Samples of VOC folders; images are read when they are asked for.
+
+    parts: pairs of folder and set, as for `read_sets`. class_names: of all classes. drop_bad: leave
+    out bad objects, which are then in `faults`.
+    difficult: for each image, (M,) bool; training uses difficult objects, evaluation does not.
+    Raises VocError for a folder or file that is absent and, without drop_bad, for every bad object
+    in one message.
+    """
+
+    error = VocError
+
+    def __init__(
+        self, parts: Sequence, class_names: Sequence[str] = VOC_CLASSES, drop_bad: bool = False
+    ) -> None:
+        super().__init__(read_sets(parts, class_names), drop_bad)
+
+
+def read_ids(folder: Path, split: str) -> list[str]:
+    """Return the image ids of a set; a second column, as in per-class lists, is left out.
+
+    Raises VocError where the list is absent, empty, or names a file outside the folder.
+    """
+    path = Path(folder) / "ImageSets" / "Main" / f"{split}.txt"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.txt"))
+        raise VocError(f"{path}: no such file; the sets there are {', '.join(known) or 'none'}")
+    try:
+        lines = read_text(path, MAX_LIST_BYTES).splitlines()
+    except AnnotationError as error:
+        raise VocError(str(error)) from None
+    ids = [line.split()[0] for line in lines if line.strip()]
+    if not ids:
+        raise VocError(f"{path}: holds no image id; write one a line")
+    for image_id in ids:
+        if "/" in image_id or "\\" in image_id or image_id.startswith("."):
+            raise VocError(f"{path}: the id {image_id!r} is not a plain name; write ids, not paths")
+    return ids
+
+
+def find_classes(parts: Sequence, drop_bad: bool = False) -> list[str]:
+    """Return the names of all objects in sets of folders, in alphabetical order as VOC's own.
+
+    parts, drop_bad: as for VocDataset. Raises VocError where there are none and, without drop_bad,
+    for an annotation that cannot be read.
+    """
+    names = set()
+    for folder, split in parts:
+        for image_id in read_ids(folder, split):
+            try:
+                root = _parse(Path(folder) / "Annotations" / f"{image_id}.xml")
+            except VocError:
+                if not drop_bad:
+                    raise
+                continue  # the data set counts it among its faults
+            names |= {(node.findtext("name") or "").strip() for node in root.iter("object")}
+    names.discard("")
+    if not names:
+        raise VocError(f"{parts}: no annotation holds an object; name the classes (--classes)")
+    return sorted(names)

@@ -1,0 +1,196 @@
+"""Make checked records of labelled pictures.
+
+    single-shot prepare photos --out prepared
+
+SOURCE is a folder or file in any of the formats below, which is guessed where that is plain. DIR
+gets train.rec and val.rec with their .idx, manifest.json, a contact sheet and a report of all that
+was found; it appears only when it is complete. A bad label stops everything: it is named, drawn in
+DIR.findings, and the exit status is 2; --drop-bad leaves bad objects and images out instead.
+"""
+
+import functools
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from single_shot.answer import Answer
+from single_shot.arguments import number, program, seed, share
+from single_shot.figure_files import write_contact_sheet
+from single_shot.files import appearing_folder, sha256
+from single_shot.labels.annotations import (
+    FINDINGS_SHOWN,
+    AnnotationError,
+    Annotations,
+    read_annotated,
+)
+from single_shot.labels.formats import FORMATS, guess_format, read_source
+from single_shot.labels.image_checks import check_images, images_without_annotation
+from single_shot.labels.pictures import limited_size, to_jpeg
+from single_shot.labels.report import REPORT_FILES, summary, write_report
+from single_shot.labels.splits import stratified_split
+from single_shot.prepared_folder import SPLITS
+from utils.context import SEED
+from utils.hooks import progress
+from utils.records import write_records
+
+import numpy as np
+
+VAL_SHARE = 0.2
+MAX_SIDE_PX = 1024  # larger than any network here sees, and small enough to decode at every step
+
+
+class FaultsFound(AnnotationError):
+    """Bad labels in a strict run; the message is the beginning of the report."""
+
+
+def remove_report(folder: Path) -> None:
+    """Remove the report of an earlier refusal, and its folder if nothing else is in it."""
+    for name in REPORT_FILES:
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def read_and_check(options: Namespace, name: str) -> list[Annotations]:
+    """Return the checked Annotations of each part of the source, one or two."""
+    images = Path(options.images) if options.images else None
+    parts = read_source(options.source, name, images, options.classes, options.sets)
+    seen, checked = {}, []
+    for part in parts:
+        bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
+        checked.append(check_images(part, seen, bar))
+    return checked
+
+
+def split_parts(parts: Sequence, share: float, seed: int) -> dict[str, list]:
+    """Return the items of each split, as a dict; one part is split, two are the splits."""
+    items = [part.items for part in parts]
+    if len(items) == 1:
+        labels = [item.labels for item in items[0]]
+        indices = stratified_split(labels, share, seed)
+        items = [[items[0][index] for index in group] for group in indices]
+    for split, group in zip(SPLITS, items):
+        if not group:
+            raise AnnotationError(f"{split}: no image is left; see the findings")
+    return dict(zip(SPLITS, items))
+
+
+def write_split(prefix: Path, items: Sequence, max_side: int) -> None:
+    """Write the records of Annotations, with difficult as the sixth column of their objects."""
+    bar = progress(items, desc=prefix.name, unit="image", mininterval=0.5)
+    samples = (
+        (
+            to_jpeg(item.image, read_annotated(item), max_side),
+            np.column_stack([item.labels, item.difficult]),
+        )
+        for item in bar
+    )
+    write_records(prefix, samples)
+
+
+def describe(items: Sequence, class_names: Sequence[str], max_side: int) -> dict:
+    """Return what manifest.json says of a split's images, objects and sizes."""
+    ids = np.concatenate([item.labels[:, 0] for item in items]).astype(int)
+    counts = np.bincount(ids, minlength=len(class_names))
+    sizes = np.array([limited_size(item.size_px, max_side) for item in items])
+    ranges = [[int(sides.min()), int(sides.max())] for sides in sizes.T]
+    return {
+        "num_images": len(items),
+        "num_objects": dict(zip(class_names, counts.tolist())),
+        "num_difficult": int(sum(item.difficult.sum() for item in items)),
+        "size_px": dict(zip(("width", "height"), ranges)),
+    }
+
+
+def write_folder(
+    folder: Path, splits: dict, class_names: Sequence[str], findings: Sequence, settings: dict
+) -> dict:
+    """Write records, contact sheet, report and, last, the manifest; return the manifest."""
+    descriptions = {}
+    for split, items in splits.items():
+        write_split(folder / split, items, settings["max_side"])
+        descriptions[split] = describe(items, class_names, settings["max_side"])
+    write_contact_sheet(folder / "contact_sheet.png", folder / "train.rec", class_names)
+    write_report(folder, findings)
+    files = [f"{split}.{suffix}" for split in SPLITS for suffix in ("idx", "rec")]
+    fields = next(iter(descriptions.values()))
+    manifest: dict = {"class_names": list(class_names)}
+    manifest |= {field: {s: d[field] for s, d in descriptions.items()} for field in fields}
+    manifest |= {"num_findings": len(findings), "settings": settings}
+    manifest |= {"sha256": {file: sha256(folder / file) for file in files}}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def prepare(options: Namespace) -> tuple[dict, str]:
+    """Do what the options say; return the manifest, and how the format was found.
+
+    Raises InputError, FaultsFound among them.
+    """
+    folder, refused = options.out, options.out.with_name(f"{options.out.name}.findings")
+    if folder.exists():
+        raise AnnotationError(f"{folder}: exists; remove it or choose another folder (--out)")
+    name, trace = options.format, "as --format says"
+    if name is None:
+        name, trace = guess_format(options.source)
+    parts = read_and_check(options, name)
+    findings = [each for part in parts for each in part.findings]
+    findings += images_without_annotation(parts)
+    remove_report(refused)
+    faults = Annotations((), [], findings).faults
+    if faults and not options.drop_bad:
+        refused.mkdir(parents=True, exist_ok=True)
+        write_report(refused, findings)
+        raise FaultsFound(
+            f"{len(faults)} faults: mend them, or leave bad objects and images out (--drop-bad). "
+            f"All are in {refused}:\n{summary(findings, FINDINGS_SHOWN)}"
+        )
+    settings = {"format": name, "sets": options.sets, "drop_bad": options.drop_bad}
+    settings |= {"seed": options.seed, "max_side": options.max_side}
+    settings["val_share"] = None if options.sets else options.val_share
+    splits = split_parts(parts, options.val_share, options.seed)
+    with appearing_folder(folder) as temporary:
+        manifest = write_folder(temporary, splits, parts[0].class_names, findings, settings)
+    return manifest, trace
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this part to a parser."""
+    add = parser.add_argument
+    add("source", type=Path, help="folder or file with the annotations")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    add("--format", choices=FORMATS, help="default: guessed")
+    images_help = "their folder; default: found by the annotations"
+    add("--images", type=Path, metavar="DIR", help=images_help)
+    add("--classes", nargs="+", metavar="NAME", help="in their order; default: those of the source")
+    add(
+        "--sets",
+        nargs=2,
+        metavar=("TRAIN", "VAL"),
+        default=[],
+        help="the source's own sets (voc: trainval test; yolo: train val) or files in the source",
+    )
+    add("--val-share", type=share, default=VAL_SHARE, help="of the images, held out")
+    add("--seed", type=seed, default=SEED, help="of the split")
+    side_help = "shrink larger images; 0: do not"
+    add("--max-side", type=number(0), default=MAX_SIDE_PX, metavar="PX", help=side_help)
+    add("--drop-bad", action="store_true", help="leave bad objects and images out")
+
+
+def run(options: Namespace) -> Answer:
+    """Prepare; return the Answer."""
+    manifest, trace = prepare(options)
+    lines = [f"format: {manifest['settings']['format']} ({trace})"]
+    for split in SPLITS:
+        objects = ", ".join(f"{n} {name}" for name, n in manifest["num_objects"][split].items())
+        lines.append(f"{split}: {manifest['num_images'][split]} images, {objects}")
+    found = manifest["num_findings"]
+    report = f"{found} findings, see {options.out / 'report.txt'}"
+    lines += [report if found else "nothing to mend", f"now: {program()} train {options.out}"]
+    return Answer("\n".join(lines), manifest)
+
+
+def after_stop(options: Namespace) -> str:
+    """Return what Ctrl-C left."""
+    return f"{options.out} is not made"

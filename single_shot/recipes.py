@@ -1,0 +1,80 @@
+"""Ways to train: a network with the settings that suit it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from utils.data import augment, ssd_augment
+from utils.losses import FocalLoss, MinedCrossEntropyLoss
+from utils.ssd300 import SSD300, SSD512
+from utils.training import TrainingConfig
+
+TOY_IMAGE_SIZE = 256  # small objects of real pictures are lost at the lessons' 128
+# Of an SSD's layers, times the paper's channels. What memory and speed were measured with.
+NARROW = 0.25
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train a network.
+
+    network: `toy_ssd` or a name of `networks.LAYOUTS`; config: its image_sizes do not matter;
+    cls_loss: makes the class loss; image_size: side in pixels; augment: see `data.training_loader`;
+    width, batch_norm: of an SSD, see `ssd300.SSD`; placed: whether ToySSD's anchors are placed on
+    the data; epochs: where their number does not follow from the time that there is.
+    pixels_per_second: of training images on two processor cores, from which that number follows.
+    Measured anew at the start, it would not be the same twice, nor for a run that goes on.
+    """
+
+    network: str
+    config: TrainingConfig
+    cls_loss: Callable
+    image_size: int
+    augment: Callable = augment
+    width: float = NARROW
+    batch_norm: bool = True
+    placed: bool = True
+    epochs: int | None = None
+    pixels_per_second: float = 700_000
+
+
+# From random weights with batch normalisation: few epochs, Adam, one cycle. Small batches learn
+# more from as many images: an epoch of `multi` in batches of 8, 4 and 2 gave AP50 .46, .68 and .71.
+SHORT = TrainingConfig(batch_size=4, learning_rate=1.5e-3)
+# Liu et al., SSD, section 3 and the released settings: 120,000 steps, drops after 80,000 and
+# 100,000. A short warm-up is ours: without it the first steps from random heads may diverge.
+PAPER = TrainingConfig(
+    batch_size=32,
+    learning_rate=1e-3,
+    warmup=0.005,
+    weight_decay=5e-4,
+    drops=(2 / 3, 5 / 6),
+    optimizer="sgd",
+    momentum=0.9,
+    bias_rate=2.0,
+)
+PAPER_EPOCHS = 232  # 120,000 steps of 32 on the 16,551 images of VOC 2007 and 2012
+LESSON = TrainingConfig()
+TOY_SPEED = 1_000_000  # 700,000 on one machine and 1,400,000 on another
+RECIPES = {
+    "toy": Recipe("toy_ssd", LESSON, FocalLoss, TOY_IMAGE_SIZE, pixels_per_second=TOY_SPEED),
+    "lesson": Recipe(
+        "toy_ssd",
+        LESSON,
+        FocalLoss,
+        LESSON.image_sizes[-1],
+        placed=False,
+        epochs=len(LESSON.image_sizes),
+    ),
+    "ssd300": Recipe("ssd300", SHORT, MinedCrossEntropyLoss, SSD300.image_size),
+    "ssd512": Recipe("ssd512", SHORT, MinedCrossEntropyLoss, SSD512.image_size),
+    "paper": Recipe(
+        "ssd300",
+        PAPER,
+        MinedCrossEntropyLoss,
+        SSD300.image_size,
+        ssd_augment,
+        width=1.0,
+        batch_norm=False,
+        epochs=PAPER_EPOCHS,
+    ),
+}

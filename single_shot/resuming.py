@@ -1,0 +1,155 @@
+"""Where a run stands, on disk, written between two steps: it goes on as if never stopped."""
+
+import hashlib
+import json
+import math
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+
+from utils.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, wrong_content
+from utils.hooks import Hook
+from utils.training import EpochSoFar, TrainingRun
+
+import numpy as np
+from mxnet import Context, gluon, nd
+
+SAVE_SECONDS = 60  # the most that a killed run loses
+
+
+class Autosave(Hook):
+    """Has a run go on from its checkpoint, where there is one, and keeps that up to date.
+
+    It is written after every epoch, and once in SAVE_SECONDS within a long one; a run that goes on
+    ends with the same weights as one never stopped. Hooks that add to the history come before.
+    """
+
+    def __init__(self, path: PathLike | str) -> None:
+        self.path, self.written = path, time.monotonic()
+
+    def around(self, run: TrainingRun) -> AbstractContextManager:
+        if Path(self.path).exists():
+            resume_run(self.path, run)
+        return nullcontext()
+
+    def after_step(self, run: TrainingRun) -> None:
+        if not run.num_pending and time.monotonic() - self.written >= SAVE_SECONDS:
+            self.after_epoch(run)
+
+    def after_epoch(self, run: TrainingRun) -> None:
+        save_run(self.path, run)
+        self.written = time.monotonic()
+
+
+def fingerprint(dataset: gluon.data.Dataset) -> str:
+    """Return a checksum of a data set: of its file where it has one, else of its labels."""
+    if getattr(dataset, "sha256", None):
+        return dataset.sha256
+    digest = hashlib.sha256()
+    for labels in dataset.labels:
+        digest.update(np.asarray(labels, dtype=np.float32).tobytes() + b"end of image")
+    return digest.hexdigest()
+
+
+def identity(run: TrainingRun) -> dict:
+    """Return what a checkpoint must share with a `training.TrainingRun`, as JSON gives it back.
+
+    The network is None unless it says what it is (`networks.build_network`).
+    """
+    shared = {
+        "class_names": run.dataset.class_names,
+        "num_images": len(run.dataset),
+        "data": fingerprint(run.dataset),
+        "config": asdict(run.config),
+        "network": getattr(run.net, "description", None),
+    }
+    return json.loads(json.dumps(shared))
+
+
+def save_run(path: PathLike | str, run: TrainingRun) -> None:
+    """Write a checkpoint from which `resume_run` goes on; no gradients may be pending.
+
+    Raises CheckpointError where it cannot be written.
+    """
+    # Batch normalisation writes its running statistics behind the engine's back: without waiting,
+    # a checkpoint may hold them as they were a step ago.
+    nd.waitall()
+    metadata = identity(run) | {
+        "image_size": run.config.image_sizes[-1],
+        "history": run.history,
+        "epoch_so_far": asdict(run.so_far),
+    }
+    save_checkpoint(path, run.net, metadata, optimizer_states(run.trainer))
+
+
+def difference(field: str, found: object, wanted: object) -> str:
+    """Return in words how a field of a checkpoint differs from that of a run."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        key = next(key for key in wanted | found if found.get(key) != wanted.get(key))
+        field, found, wanted = f"{field} {key}", found.get(key), wanted.get(key)
+    return f"{field} is {shown(found)}, but this run has {shown(wanted)}"
+
+
+def shown(value: object) -> object:
+    """Return a value as a message shows it: of a long list of one number, how often it is there."""
+    if isinstance(value, list) and len(value) > 1 and len(set(map(str, value))) == 1:
+        return f"{len(value)} times {value[0]}"
+    return value
+
+
+def resume_run(path: PathLike | str, run: TrainingRun) -> None:
+    """Bring a new run to where a checkpoint was written.
+
+    Raises CheckpointError where its classes, data, configuration or network are not the run's.
+    """
+    checkpoint = load_checkpoint(path)
+    for name, wanted in identity(run).items():
+        found = checkpoint.metadata.get(name)
+        if found != wanted:
+            raise CheckpointError(
+                f"{path}: {difference(name, found, wanted)}; go on with the same, or remove the "
+                "file (--restart) to train from scratch"
+            )
+
+    def num_updates(batches):
+        return math.ceil(batches / run.config.accumulate)
+
+    with wrong_content(path):
+        checkpoint.load_into(run.net, run.ctx)
+        run.history = checkpoint.metadata["history"]
+        so_far = checkpoint.metadata["epoch_so_far"]
+        run.so_far = EpochSoFar(so_far["batches"], so_far["seconds"], dict(so_far["totals"]))
+        updates_done = len(run.history) * num_updates(run.steps_per_epoch)
+        updates_done += num_updates(run.so_far.batches)
+        run.trainer = run.make_trainer(updates_done)
+        restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
+
+
+def optimizer_states(trainer: gluon.Trainer) -> dict[str, nd.NDArray]:
+    """Return the state arrays of a gluon Trainer's optimiser on one device, by name.
+
+    They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
+    every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
+    """
+    updater = trainer._updaters[0]  # MXNet offers no other way to them but a pickle
+    states = {}
+    for index, state in updater.states.items():
+        if isinstance(state, tuple):
+            states |= {f"{index}.{part}": array for part, array in enumerate(state)}
+        elif state is not None:  # SGD without momentum has none
+            states[str(index)] = state
+    return states
+
+
+def restore_optimizer_states(
+    trainer: gluon.Trainer, states: dict[str, nd.NDArray], ctx: Context
+) -> None:
+    """Give a new Trainer's optimiser the states that `optimizer_states` returned."""
+    updater = trainer._updaters[0]
+    for name in sorted(states, key=lambda name: [int(number) for number in name.split(".")]):
+        index, array = int(name.partition(".")[0]), states[name].as_in_context(ctx)
+        is_part = "." in name
+        updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
+        updater.states_synced[index] = True

@@ -1,0 +1,151 @@
+"""Video files: read and write them frame by frame, draw detections on frames, make a clip.
+
+A frame is (H, W, 3) uint8 RGB. Frames come from generators, so that a film of any length needs the
+memory of one frame. Files are Motion JPEG in .avi, which OpenCV writes and reads without a codec
+of the system.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from data.compositing import load_photograph
+from data.mascots import MASCOTS, render
+from utils.detection import DISPLAY_THRESHOLD
+from utils.figures.colors import class_colors
+from utils.files import InputError
+
+import cv2
+import numpy as np
+from matplotlib.colors import to_rgb
+from scipy.spatial.transform import Rotation
+
+CODEC = "MJPG"
+LIGHT = np.array([0.4, 0.5, 0.77])  # from the upper right, in front of the scene
+
+
+class VideoError(InputError):
+    """A video that cannot be read or written; the message names the file and the fix."""
+
+
+def read_frames(path: Path) -> Iterator[np.ndarray]:
+    """Yield the frames of a video file, one after the other.
+
+    path: any file that OpenCV can decode. Yields (H, W, 3) uint8 RGB arrays.
+    Raises VideoError where the file is missing or OpenCV cannot decode it.
+    """
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise VideoError(f"{path}: no video that OpenCV can read; is the path right?")
+        found, frame = video.read()
+        while found:
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            found, frame = video.read()
+    finally:
+        video.release()
+
+
+class FilmFacts(NamedTuple):
+    """What the header of a video file says."""
+
+    size_px: tuple  # width and height
+    frames_per_second: float
+    num_frames: int  # 0 where the file does not say
+
+
+def film_facts(path: Path) -> FilmFacts:
+    """Return the FilmFacts of a video file.
+
+    Raises VideoError where OpenCV cannot decode it or it has no rate.
+    """
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise VideoError(f"{path}: no video that OpenCV can read; is the path right?")
+        names = "FRAME_WIDTH", "FRAME_HEIGHT", "FRAME_COUNT", "FPS"
+        width, height, count, rate = (video.get(getattr(cv2, f"CAP_PROP_{n}")) for n in names)
+    finally:
+        video.release()
+    if not 0 < rate < 1000:
+        raise VideoError(f"{path}: {rate:g} frames a second; save the film again")
+    return FilmFacts((int(width), int(height)), rate, max(0, int(count)))
+
+
+def write_frames(path: Path, frames: Iterable[np.ndarray], frames_per_second: float) -> int:
+    """Write frames to a video file as they come; return how many there were.
+
+    path: of an .avi file; frames: iterable of (H, W, 3) uint8 RGB arrays of one size.
+    Raises VideoError where there is no frame, a frame has another size, or OpenCV cannot write.
+    """
+    video, size, count = cv2.VideoWriter(), None, 0
+    try:
+        for count, frame in enumerate(frames, start=1):
+            size = size or frame.shape
+            if frame.shape != size:  # OpenCV would drop it without a word
+                raise VideoError(f"{path}: frame {count} is {frame.shape}, the first is {size}")
+            if not video.isOpened():
+                width_height = frame.shape[1::-1]
+                codec = cv2.VideoWriter.fourcc(*CODEC)
+                if not video.open(str(path), codec, frames_per_second, width_height):
+                    raise VideoError(
+                        f"{path}: cannot be written; name an .avi in a folder of yours"
+                    )
+            video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        video.release()
+    if count == 0:
+        raise VideoError(f"{path}: no frames to write")
+    return count
+
+
+def annotate_frame(
+    frame: np.ndarray,
+    detections_px: np.ndarray,
+    class_names: Sequence[str],
+    threshold: float = DISPLAY_THRESHOLD,
+) -> np.ndarray:
+    """Return a copy of a frame with boxes, class names and scores painted into its pixels.
+
+    frame: (H, W, 3) uint8 RGB; detections_px: (D, 6) rows `[class_id, score, xmin, ymin, xmax,
+    ymax]` in pixels; those below the threshold are left out. A box has the colour of its class.
+    """
+    frame, font, scale = np.ascontiguousarray(frame).copy(), cv2.FONT_HERSHEY_SIMPLEX, 0.4
+    for class_id, score, *box_px in reversed(detections_px):  # the best last, on top
+        if class_id < 0 or score < threshold:
+            continue
+        left, top, right, bottom = np.round(box_px).astype(int).tolist()
+        color = [round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0])]
+        text = f"{class_names[int(class_id)]} {score:.2f}"
+        (width, height), _ = cv2.getTextSize(text, font, scale, 1)
+        base = max(top, height + 4)  # keep the tag inside the frame
+        cv2.rectangle(frame, (left, top), (right, bottom), color, 2)
+        cv2.rectangle(frame, (left, base - height - 4), (left + width + 4, base), color, cv2.FILLED)
+        cv2.putText(frame, text, (left + 2, base - 3), font, scale, (255,) * 3, 1, cv2.LINE_AA)
+    return frame
+
+
+def mascot_clip(
+    num_frames: int,
+    class_names: Sequence[str] = ("frill", "zest"),
+    size_px: tuple[int, int] = (256, 192),
+) -> Iterator[np.ndarray]:
+    """Yield the frames of a clip in which mascots cross a held-out photograph, turning as they go.
+
+    class_names: the mascots, the first from the left, the next from the right and so on, each at
+    a height of its own. size_px: width and height. No chance is involved.
+    """
+    width, height = size_px
+    photograph = load_photograph("skimage", "data/rocket.jpg")
+    background = cv2.resize(photograph, size_px, interpolation=cv2.INTER_AREA) / np.float32(255)
+    for time in np.linspace(0, 1, num_frames):
+        frame = background.copy()
+        for lane, name in enumerate(class_names):
+            turn = Rotation.from_euler("xy", (10, 60 * time - 30), degrees=True).as_matrix()
+            sprite = render(MASCOTS[name], turn, LIGHT / np.linalg.norm(LIGHT), 0.42 * height)
+            along = time if lane % 2 == 0 else 1 - time
+            left = round(along * (width - sprite.shape[1]))
+            top = round((lane + 0.5) / len(class_names) * (height - sprite.shape[0]))
+            place = np.s_[top : top + sprite.shape[0], left : left + sprite.shape[1]]
+            frame[place] = frame[place] * (1 - sprite[..., 3:]) + sprite[..., :3]
+        yield np.round(255 * frame.clip(0, 1)).astype(np.uint8)

@@ -1,0 +1,69 @@
+"""All that only draws: boxes on images, images side by side, curves and scores.
+
+Nothing here goes through pyplot's state: a function draws on the axes that it is given, or on a
+figure of its own, and returns it. `show` displays a figure with its alt text.
+"""
+
+from utils.figures.architecture import draw_architecture
+from utils.figures.colors import (
+    ANCHOR_COLOR,
+    OBJECT_COLOR,
+    PALETTE,
+    POSITIVE_COLOR,
+    PREDICTION_COLOR,
+    class_colors,
+)
+from utils.figures.curves import plot_history, plot_precision_recall
+from utils.figures.drawing import (
+    detection_panels,
+    draw_boxes,
+    image_grid,
+    panels,
+    show,
+    show_detections,
+    show_image,
+    show_labels,
+    to_png,
+    use_style,
+)
+from utils.figures.scores import (
+    plot_bootstrap,
+    plot_confusion,
+    plot_gains,
+    plot_growing_curve,
+    plot_modes,
+    plot_scales,
+    plot_scores,
+)
+
+from matplotlib.figure import Figure
+
+__all__ = [
+    "ANCHOR_COLOR",
+    "OBJECT_COLOR",
+    "PALETTE",
+    "POSITIVE_COLOR",
+    "PREDICTION_COLOR",
+    "Figure",
+    "class_colors",
+    "detection_panels",
+    "draw_architecture",
+    "draw_boxes",
+    "image_grid",
+    "panels",
+    "plot_bootstrap",
+    "plot_confusion",
+    "plot_gains",
+    "plot_growing_curve",
+    "plot_history",
+    "plot_modes",
+    "plot_precision_recall",
+    "plot_scales",
+    "plot_scores",
+    "show",
+    "show_detections",
+    "show_image",
+    "show_labels",
+    "to_png",
+    "use_style",
+]
