@@ -1,8 +1,9 @@
-"""utils.context: context, seeds and run profile."""
+"""utils.context: context, seeds, run profile and the checks of exercises."""
 
 import random
 
 from utils import context
+from utils.context import self_check
 
 import mxnet as mx
 import numpy as np
@@ -113,3 +114,34 @@ def test_gpu_that_fails_only_when_its_result_is_asked_for_falls_back(gpus, monke
     monkeypatch.setattr(mx.nd, "ones", lambda shape, ctx: Later())
     with pytest.warns(UserWarning, match="no kernel image"):
         assert context.best_context() == mx.cpu()
+
+
+# --- The checks of exercises ----------------------------------------------------------------------
+
+
+def test_a_solution_is_solved(capsys):
+    with self_check(3):
+        assert 1 + 1 == 2
+    assert capsys.readouterr().out == "Exercise 3: solved.\n"
+
+
+def test_a_stub_is_open(capsys):
+    def stub():
+        raise NotImplementedError
+
+    with self_check(3):
+        stub()
+    assert capsys.readouterr().out.startswith("Exercise 3: open.")
+
+
+def test_a_wrong_solution_is_told_which_check_fails(capsys):
+    with self_check(2):
+        assert 1 + 1 == 2
+        np.testing.assert_allclose([1.0], [2.0])
+    expected = "Exercise 2: not yet. This check fails: np.testing.assert_allclose([1.0], [2.0])\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_an_error_of_the_solution_is_raised():
+    with pytest.raises(ZeroDivisionError), self_check(1):
+        assert 1 / 0

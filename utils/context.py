@@ -1,8 +1,11 @@
-"""Where a lesson runs, from which seed, and for how long."""
+"""What every lesson begins with: device, seed, run profile, and the checks of its exercises."""
 
+import contextlib
 import os
 import random
+import traceback
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,3 +89,21 @@ def seed_everything(seed: int = SEED) -> None:
     random.seed(seed)
     np.random.seed(seed)
     mx.random.seed(seed)
+
+
+@contextlib.contextmanager
+def self_check(number: int) -> Iterator[None]:
+    """Run the checks of an exercise in a `with` block and print what they find.
+
+    number: of the exercise in its lesson. A stub (`NotImplementedError`) leaves it open, a failed
+    assertion is named; any other error is the solution's own and is raised.
+    """
+    try:
+        yield
+    except NotImplementedError:
+        print(f"Exercise {number}: open. Replace the line that raises NotImplementedError.")
+    except AssertionError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        print(f"Exercise {number}: not yet. This check fails: {frames[1].line}")
+    else:
+        print(f"Exercise {number}: solved.")
