@@ -135,20 +135,27 @@ def with_links_to_pages(notebook, source, output, names):
     return notebook
 
 
-def with_formulas(notebook):
-    """Return a copy of a notebook whose formulas are MathML, which browsers draw by themselves."""
+def without_formulas(notebook):
+    """Return a copy of a notebook with a word for every formula, and the MathML of each word.
+
+    Browsers draw MathML by themselves. It must not go through nbconvert, which would take its
+    elements apart.
+    """
+    drawn = {}
 
     def replaced(match):
         code, displayed, inline = match.groups()
         if code:
             return code
-        return convert(displayed or inline, display="block" if displayed else "inline")
+        word = f"formula{len(drawn):04d}"
+        drawn[word] = convert(displayed or inline, display="block" if displayed else "inline")
+        return word
 
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(replaced, cell.source)
-    return notebook
+    return notebook, drawn
 
 
 def write_page(notebook, source, output, names):
@@ -167,8 +174,9 @@ def write_page(notebook, source, output, names):
         "style": STYLE + LESSON_STYLE,
         "navigation": navigation(names, source.stem, up),
     }
-    linked = with_formulas(with_links_to_pages(notebook, source, output, names))
-    write(output, exporter.from_notebook_node(linked, resources)[0])
+    linked, drawn = without_formulas(with_links_to_pages(notebook, source, output, names))
+    page, _ = exporter.from_notebook_node(linked, resources)
+    write(output, re.sub(r"formula\d{4}", lambda match: drawn[match.group()], page))
 
 
 def write_pages(notebook, path, output, names=()):
