@@ -16,12 +16,13 @@ from pathlib import Path
 from data import DATA_ROOT
 from single_shot.answer import Answer
 from single_shot.arguments import share
+from single_shot.figure_files import write_figure
 from single_shot.files import sha256, write_whole
 from single_shot.labels.pictures import SUFFIXES, read_picture
 from single_shot.video import VideoError, annotate_frame, film_facts, read_frames, write_frames
 from utils.context import best_context
 from utils.detection import DISPLAY_THRESHOLD, Detector, detect, load_detector
-from utils.figures.drawing import show_detections, to_png
+from utils.figures.drawing import show_detections
 from utils.files import replace_atomically
 from utils.hooks import progress
 from utils.records import RecordError
@@ -112,8 +113,7 @@ def detect_image(
     image = read_picture(path)
     detections_px = detect(image, detector, threshold)
     ax = show_detections(image, detections_px, detector.class_names, threshold)
-    picture = to_png(ax.figure)
-    write_whole(results.folder / f"{name}.png", picture)
+    write_figure(results.folder / f"{name}.png", ax.figure)
     height, width = image.shape[:2]
     results.rows += rows_of(name, None, detections_px, detector.class_names)
     results.files.append({"file": name, "size_px": [width, height], "found": len(detections_px)})

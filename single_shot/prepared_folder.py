@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.files import sha256
+from utils.checkpoint import is_names
 from utils.records import (
     OBJECT_WIDTH,
     RecordError,
@@ -88,8 +89,7 @@ def read_manifest(folder: Path) -> dict:
         raise PreparedError(
             f"{path}: not the manifest of a data set ({error!r}); {advice}"
         ) from None
-    named = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
-    if not named or not isinstance(sums, dict):
+    if not is_names(names) or not isinstance(sums, dict):
         raise PreparedError(f"{path}: class_names or sha256 is not as prepare writes it; {advice}")
     return manifest
 
