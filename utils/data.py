@@ -84,13 +84,10 @@ def random_crop(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     least_iou = CROP_CONDITIONS[np.random.randint(len(CROP_CONDITIONS))]
     for _ in range(0 if least_iou is None else CROP_TRIALS):
         window_px = draw_window(width, height)
+        if len(labels) and pairwise_iou(window_px[None], boxes_px).max() < least_iou:
+            continue
         cropped = crop(image, labels, window_px)
-        is_free = not len(labels)
-        if (
-            is_free
-            or len(cropped[1])
-            and pairwise_iou(window_px[None], boxes_px).max() >= least_iou
-        ):
+        if len(cropped[1]) or not len(labels):
             return cropped
     return image, labels
 
