@@ -11,19 +11,23 @@ from utils.compat import core_count
 import mxnet as mx
 
 
-def machine():
-    """Return one line on what a benchmark runs on, with how busy it was before."""
+def processor():
+    """Return the processor's name, or its kind where the system does not tell."""
     try:
         info = Path("/proc/cpuinfo").read_text()
-        model = next(
+        return next(
             line.split(":", 1)[1].strip()
             for line in info.splitlines()
             if line.startswith("model name")
         )
     except (OSError, StopIteration):
-        model = platform.machine()
+        return platform.machine()
+
+
+def machine():
+    """Return one line on what a benchmark runs on, with how busy it was before."""
     return (
-        f"{model}, {core_count()} cores, Python {platform.python_version()}, "
+        f"{processor()}, {core_count()} cores, Python {platform.python_version()}, "
         f"MXNet {mx.__version__}, load average {os.getloadavg()[0]:.2f} at the start"
     )
 

@@ -3,9 +3,10 @@
 import json
 
 from data.embedded import DATA_ROOT, background_of, ensure
+from data.ledger import recorded
 from utils.data import open_records
 
-__all__ = ["DATA_ROOT", "background_of", "open_preset"]
+__all__ = ["DATA_ROOT", "background_of", "open_preset", "recorded"]
 
 
 def open_preset(preset, split):

@@ -20,11 +20,14 @@ from single_shot.figure_files import write_contact_sheet
 from single_shot.files import appearing_folder, sha256
 from single_shot.labels.annotations import (
     FINDINGS_SHOWN,
+    Annotation,
     AnnotationError,
     Annotations,
     read_annotated,
 )
-from single_shot.labels.formats import FORMATS, guess_format, read_source
+from single_shot.labels.checks import Choices
+from single_shot.labels.conventions import DISPLAYED, STORED
+from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
 from single_shot.labels.image_checks import check_images, images_without_annotation
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
@@ -52,15 +55,48 @@ def remove_report(folder: Path) -> None:
         folder.rmdir()
 
 
-def read_and_check(options: Namespace, name: str) -> list[Annotations]:
+def read_and_check(options: Namespace, name: str, sets: Sequence[str]) -> list[Annotations]:
     """Return the checked Annotations of each part of the source, one or two."""
     images = Path(options.images) if options.images else None
-    parts = read_source(options.source, name, images, options.classes, options.sets)
+    choices = Choices(
+        options.origin,
+        options.exif,
+        tuple(options.columns) or None,
+        options.repair,
+        options.without_objects,
+    )
+    parts = read_source(options.source, name, images, options.classes, sets, choices)
     seen, checked = {}, []
     for part in parts:
         bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
         checked.append(check_images(part, seen, bar))
     return checked
+
+
+def understanding(
+    parts: Sequence[Annotations], sets: Sequence[str], unused: Sequence[str], chosen: bool
+) -> list[str]:
+    """Return lines on how the source was understood, apart from its format.
+
+    sets: names of the parts, if there are two; unused: other sets; chosen: by --sets.
+    """
+    lines = []
+    if sets:
+        whose = "as --sets says" if chosen else "the source's own"
+        lines.append(f"sets: {sets[0]} trains, {sets[1]} is held out ({whose})")
+    if unused:
+        lines.append(f"not used: {', '.join(unused)}")
+    folders = {str(item.image.parent) for part in parts for item in part.items if is_file(item)}
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    lines += [f"images: {', '.join(sorted(folders)[:3])}{more}"] if folders else []
+    names = parts[0].class_names
+    lines.append(f"classes: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
+    return [*lines, *dict.fromkeys(said for part in parts for said in part.conventions)]
+
+
+def is_file(item: Annotation) -> bool:
+    """Whether an image is a file of its own."""
+    return isinstance(item.image, Path)
 
 
 def split_parts(parts: Sequence, share: float, seed: int) -> dict[str, list]:
@@ -123,8 +159,8 @@ def write_folder(
     return manifest
 
 
-def prepare(options: Namespace) -> tuple[dict, str]:
-    """Do what the options say; return the manifest, and how the format was found.
+def prepare(options: Namespace) -> tuple[dict, list[str]]:
+    """Do what the options say; return the manifest, and lines on how the source was understood.
 
     Raises InputError, FaultsFound among them.
     """
@@ -134,7 +170,12 @@ def prepare(options: Namespace) -> tuple[dict, str]:
     name, trace = options.format, "as --format says"
     if name is None:
         name, trace = guess_format(options.source)
-    parts = read_and_check(options, name)
+    understood = [f"format: {name} ({trace})"]
+    sets, unused = options.sets, []
+    if not sets:
+        sets, unused = own_sets(options.source, name)
+    parts = read_and_check(options, name, sets)
+    understood += understanding(parts, sets, unused, bool(options.sets))
     findings = [each for part in parts for each in part.findings]
     findings += images_without_annotation(parts)
     remove_report(refused)
@@ -143,16 +184,17 @@ def prepare(options: Namespace) -> tuple[dict, str]:
         refused.mkdir(parents=True, exist_ok=True)
         write_report(refused, findings)
         raise FaultsFound(
-            f"{len(faults)} faults: mend them, or leave bad objects and images out (--drop-bad). "
-            f"All are in {refused}:\n{summary(findings, FINDINGS_SHOWN)}"
+            f"{len(faults)} faults: mend them, have --repair mend what it can, or leave bad "
+            f"objects and images out (--drop-bad). All are in {refused}.\n"
+            + "\n".join([*understood, summary(findings, FINDINGS_SHOWN)])
         )
-    settings = {"format": name, "sets": options.sets, "drop_bad": options.drop_bad}
-    settings |= {"seed": options.seed, "max_side": options.max_side}
-    settings["val_share"] = None if options.sets else options.val_share
+    settings = {"format": name, "sets": sets, "drop_bad": options.drop_bad}
+    settings |= {"seed": options.seed, "max_side": options.max_side, "repair": options.repair}
+    settings |= {"understood": understood, "val_share": None if sets else options.val_share}
     splits = split_parts(parts, options.val_share, options.seed)
     with appearing_folder(folder) as temporary:
         manifest = write_folder(temporary, splits, parts[0].class_names, findings, settings)
-    return manifest, trace
+    return manifest, understood
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -169,19 +211,30 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs=2,
         metavar=("TRAIN", "VAL"),
         default=[],
-        help="the source's own sets (voc: trainval test; yolo: train val) or files in the source",
+        help="sets, files or folders in the source; default: its own, such as train and valid",
     )
     add("--val-share", type=share, default=VAL_SHARE, help="of the images, held out")
     add("--seed", type=seed, default=SEED, help="of the split")
     side_help = "shrink larger images; 0: do not"
     add("--max-side", type=number(0), default=MAX_SIDE_PX, metavar="PX", help=side_help)
     add("--drop-bad", action="store_true", help="leave bad objects and images out")
+    add("--repair", action="store_true", help="mend what can be mended in one way, and list it")
+    origin_help = "number of the first pixel; default: decided by the set"
+    add("--origin", type=int, choices=(0, 1), help=origin_help)
+    exif_help = (
+        "how boxes were drawn on pictures that EXIF turns; default: decided by the whole set"
+    )
+    add("--exif", choices=(DISPLAYED, STORED), help=exif_help)
+    columns_help = "columns of a CSV file without a header"
+    add("--columns", nargs="+", default=[], metavar="NAME", help=columns_help)
+    objects_help = "what images without any object are (default: background)"
+    choices = ("background", "leave-out")
+    add("--without-objects", choices=choices, default="background", help=objects_help)
 
 
 def run(options: Namespace) -> Answer:
     """Prepare; return the Answer."""
-    manifest, trace = prepare(options)
-    lines = [f"format: {manifest['settings']['format']} ({trace})"]
+    manifest, lines = prepare(options)
     for split in SPLITS:
         objects = ", ".join(f"{n} {name}" for name, n in manifest["num_objects"][split].items())
         lines.append(f"{split}: {manifest['num_images'][split]} images, {objects}")

@@ -13,14 +13,17 @@ from data.compositing import load_photograph
 from data.mascots import MASCOTS, render
 from utils.detection import DISPLAY_THRESHOLD
 from utils.figures.colors import class_colors
+from utils.figures.texts import drawable, font_file
 from utils.files import InputError
 
 import cv2
 import numpy as np
 from matplotlib.colors import to_rgb
+from PIL import Image, ImageDraw, ImageFont
 from scipy.spatial.transform import Rotation
 
 CODEC = "MJPG"
+TAG_FONT_PX = 12
 LIGHT = np.array([0.4, 0.5, 0.77])  # from the upper right, in front of the scene
 
 
@@ -110,19 +113,22 @@ def annotate_frame(
     frame: (H, W, 3) uint8 RGB; detections_px: (D, 6) rows `[class_id, score, xmin, ymin, xmax,
     ymax]` in pixels; those below the threshold are left out. A box has the colour of its class.
     """
-    frame, font, scale = np.ascontiguousarray(frame).copy(), cv2.FONT_HERSHEY_SIMPLEX, 0.4
+    canvas = Image.fromarray(frame)
+    draw = ImageDraw.Draw(canvas)
     for class_id, score, *box_px in reversed(detections_px):  # the best last, on top
         if class_id < 0 or score < threshold:
             continue
         left, top, right, bottom = np.round(box_px).astype(int).tolist()
-        color = [round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0])]
-        text = f"{class_names[int(class_id)]} {score:.2f}"
-        (width, height), _ = cv2.getTextSize(text, font, scale, 1)
-        base = max(top, height + 4)  # keep the tag inside the frame
-        cv2.rectangle(frame, (left, top), (right, bottom), color, 2)
-        cv2.rectangle(frame, (left, base - height - 4), (left + width + 4, base), color, cv2.FILLED)
-        cv2.putText(frame, text, (left + 2, base - 3), font, scale, (255,) * 3, 1, cv2.LINE_AA)
-    return frame
+        red, green, blue = (round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0]))
+        text = drawable(f"{class_names[int(class_id)]} {score:.2f}")
+        font = ImageFont.truetype(font_file(text), TAG_FONT_PX)
+        width = round(draw.textlength(text, font))
+        base = max(top, TAG_FONT_PX + 4)  # keep the tag inside the frame
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), None, (red, green, blue), 2)
+        tag = left, base - TAG_FONT_PX - 4, left + width + 4, base
+        draw.rectangle(tag, (red, green, blue))
+        draw.text((left + 2, base - 2), text, (255,) * 3, font, anchor="lb")
+    return np.asarray(canvas).copy()
 
 
 def mascot_clip(

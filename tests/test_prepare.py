@@ -67,8 +67,12 @@ def test_the_manifest_tells_what_is_in_the_folder(tmp_path):
     assert all(each[name] for each in objects for name in NAMES)
     assert manifest["size_px"]["train"] == {"width": [20, 20], "height": [15, 15]}
     assert open_prepared(out, "val")[0][0].shape == (15, 20, 3)
+    understood = manifest["settings"].pop("understood")
+    assert understood[0] == "format: coco (labels.json)"
+    assert f"images: {source.parent / 'images'}" in understood
     assert manifest["settings"] == {
         "format": "coco",
+        "repair": False,
         "sets": [],
         "drop_bad": False,
         "seed": 3,

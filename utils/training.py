@@ -14,7 +14,7 @@ from utils.hooks import GuardFinite, HeedInterrupt, Hook, ScoreEpochs, ShowProgr
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
 from utils.schedules import one_cycle, step_drops
-from utils.targets import multibox_target
+from utils.targets import MATCH_THRESHOLD, multibox_target
 
 import numpy as np
 from mxnet import autograd, gluon, nd
@@ -31,7 +31,8 @@ class TrainingConfig:
     drops: shares of all steps after which the rate falls to a tenth; none for one cycle.
     optimizer: `adam` or `sgd`, the latter with momentum; weight_decay: of all but biases;
     bias_rate: multiplies the biases' rate.
-    clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss.
+    clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss;
+    match_threshold: IoU above which an anchor learns an object.
     accumulate: batches whose gradients are averaged for one step, where memory is short.
     """
 
@@ -42,6 +43,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     clip_norm: float = 10.0
     box_weight: float = 1.0
+    match_threshold: float = MATCH_THRESHOLD
     seed: int = SEED
     drops: tuple = ()
     optimizer: str = "adam"
@@ -139,7 +141,9 @@ class TrainingRun:
         """
         with autograd.record():
             anchors, cls_preds, box_preds = self.net(normalize(images))
-            box_targets, box_masks, cls_targets = multibox_target(anchors, labels)
+            box_targets, box_masks, cls_targets = multibox_target(
+                anchors, labels, self.config.match_threshold
+            )
             cls_loss = self.cls_loss(cls_preds, cls_targets).sum()
             box_loss = self.box_loss(box_preds, box_targets, box_masks).sum()
             loss = cls_loss + self.config.box_weight * box_loss

@@ -15,7 +15,10 @@ import numpy as np
 from mxnet import gluon
 
 # Worth a look, but legal: they stop nothing.
-NOTES = ("image without annotation", "no object left", "identical pictures", "rounded edges")
+NOTES = (
+    *("image without annotation", "no object left", "identical pictures", "rounded edges"),
+    *("repaired", "root category"),
+)
 FINDINGS_SHOWN = 20  # in a message
 
 
@@ -66,11 +69,15 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a reader found: the names of the classes, an Annotation an image, and Findings."""
+    """What a reader found: the names of the classes, an Annotation an image, and Findings.
+
+    conventions: sentences on how it took what the format leaves open.
+    """
 
     class_names: tuple
     items: list
     findings: list
+    conventions: tuple = ()
 
     @property
     def faults(self) -> list[Finding]:

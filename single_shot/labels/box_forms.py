@@ -14,6 +14,7 @@ import numpy as np
 # Formats print a few decimals, so that a box at the border may end just beyond it. Up to a tenth of
 # a pixel is set on the border, and a note says how often.
 ROUNDING_PX = 0.1
+REPAIRED_PX, REPAIRED_SHARE = 1.0, 0.01  # beyond the border, of the image's side
 FLOAT_NOISE = 1e-9  # beyond the border by less, as 0.3 + 0.7 may be, nothing was printed wrongly
 
 
@@ -22,8 +23,9 @@ class BoxForm:
     """How a format writes a box.
 
     fields: its four names. layout: "corners", "extent" (corner, width, height) or "centre" (centre,
-    width, height). pixels: else fractions. first: the number of the first pixel; from 1 on, corners
-    lie inside the box. rule: reminds of all this in messages.
+    width, height). pixels: else fractions. first: the number of the first pixel. ends_inside: the
+    last corner names the box's last pixel, not the edge behind it. rule: reminds of all this in
+    messages.
     """
 
     fields: tuple
@@ -31,12 +33,19 @@ class BoxForm:
     pixels: bool
     rule: str
     first: int = 0
+    ends_inside: bool = False
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether it matters from which number on pixels are counted."""
+        return self.pixels and self.layout == "corners"
 
     def to_edges(self, values: Sequence[float], size_px: tuple[int, int]) -> np.ndarray:
         """Return xmin, ymin, xmax, ymax in fractions of an image of size_px."""
         a, b, c, d = values
         if self.layout == "corners":
-            edges = (a - self.first, b - self.first, c, d)
+            end = self.first - self.ends_inside
+            edges = (a - self.first, b - self.first, c - end, d - end)
         elif self.layout == "extent":
             edges = (a, b, a + c, b + d)
         else:
@@ -54,26 +63,40 @@ class BadObject(AnnotationError):
 
 
 def to_row(
-    class_id: int, values: Sequence, form: BoxForm, size_px: tuple[int, int], where: str
-) -> tuple[tuple, bool]:
+    class_id: int,
+    values: Sequence,
+    form: BoxForm,
+    size_px: tuple[int, int],
+    where: str,
+    repair: bool = False,
+) -> tuple[tuple, bool, list[str]]:
     """Return the row `(class_id, xmin, ymin, xmax, ymax)` of an object in fractions of its image.
 
     values: four, as the file gives them; form: BoxForm; size_px: width, height; where: opens each
-    message. Returns also whether the box was set on the border, by at most ROUNDING_PX.
-    Raises BadObject.
+    message. repair: put swapped corners in order, and end boxes on the border that reach beyond it
+    by up to REPAIRED_PX or REPAIRED_SHARE.
+    Returns also whether the box was set on the border, by at most ROUNDING_PX, and what was
+    repaired. Raises BadObject.
     """
     pairs = zip(form.fields, values, strict=True)
     values = [_to_number(field, value, form, where) for field, value in pairs]
+    repairs = []
+    if repair and (ordered := _in_order(values, form)) != values:
+        values = ordered
+        repairs.append("corners were swapped")
     edges = form.to_edges(values, size_px)
     _check_sides(values, edges, form, where)
     slack = ROUNDING_PX / np.tile(size_px, 2)
+    if repair and (np.maximum(-edges, edges - 1) > slack).any():
+        slack = np.maximum(REPAIRED_PX / np.tile(size_px, 2), REPAIRED_SHARE)
+        repairs.append("the box ended beyond the border")
     if (edges < -slack).any() or (edges > 1 + slack).any():
         raise _leaves(values, edges, form, size_px, where)
     row = np.array([class_id, *edges.clip(0, 1)], dtype=np.float32)
     if (row[1:3] >= row[3:]).any():
         raise BadObject("zero area", f"{where}: zero-area box after rounding; remove it", row[1:])
     beyond = (edges < -FLOAT_NOISE).any() or (edges > 1 + FLOAT_NOISE).any()
-    return tuple(row.tolist()), bool(beyond)
+    return tuple(row.tolist()), bool(beyond) and not repairs, repairs
 
 
 def _to_number(field, value, form, where):
@@ -86,17 +109,31 @@ def _to_number(field, value, form, where):
         ) from None
 
 
+def _in_order(values, form):
+    """Return the values of a box whose first corner is its left and upper one."""
+    a, b, c, d = values
+    if form.layout == "corners":
+        return [min(a, c), min(b, d), max(a, c), max(b, d)]
+    if form.layout == "extent":
+        return [min(a, a + c), min(b, b + d), abs(c), abs(d)]
+    return values
+
+
 def _check_sides(values, edges, form, where):
     """Raise BadObject for a box of zero or negative width or height."""
     names = [field.rpartition("/")[2] for field in form.fields]
+    # A box one pixel wide may be meant; of one pixel in both directions it is a slip of the hand.
+    is_click = form.layout == "corners" and values[:2] == values[2:]
     for low, high in ((0, 2), (1, 3)):
         side = values[high] - values[low] if form.layout == "corners" else values[high]
-        if side > 0:
+        least = 0 if form.ends_inside else np.nextafter(0, 1)  # one pixel ends where it begins
+        if side >= least and edges[high] > edges[low] and not is_click:
             continue
         kind = "zero area" if side == 0 else "reversed"
         low_name, high_name = names[low], names[high]
         if form.layout == "corners":
-            says = f"{low_name} {values[low]:g} is not below {high_name} {values[high]:g}"
+            relation = "above" if form.ends_inside and side else "not below"
+            says = f"{low_name} {values[low]:g} is {relation} {high_name} {values[high]:g}"
         else:
             says = f"{high_name} is {side:g}, not above 0"
         raise BadObject(

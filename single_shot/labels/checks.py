@@ -11,9 +11,22 @@ from pathlib import Path
 
 from single_shot.labels.annotations import Annotation, AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import ROUNDING_PX, BadObject, BoxForm, to_row
+from single_shot.labels.conventions import (
+    STORED,
+    decide_exif,
+    decide_origin,
+    first_class_id,
+    turned,
+)
+from single_shot.labels.image_files import ImageFinder
 from single_shot.labels.numbers_in_text import shown
-from single_shot.labels.pictures import RecordedImage, displayed_size
-from single_shot.labels.safe_files import find_inside
+from single_shot.labels.pictures import (
+    ON_ITS_SIDE,
+    UPRIGHT,
+    RecordedImage,
+    displayed_size,
+    orientation_of,
+)
 from utils.records import RecordError
 
 import numpy as np
@@ -22,13 +35,40 @@ MAX_NAME, MAX_CLASSES = 80, 1000
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a person decides where files leave it open; None lets the whole set decide.
+
+    origin: number of the first pixel, 0 or 1. exif: whether boxes were drawn on pictures as they
+    are `displayed` or as they are `stored`. columns: names of the columns of a CSV file without a
+    header. repair: mend what can be mended in one way only, and say so. without_objects: what
+    images without any object are, `background` or not labelled yet (`leave-out`).
+    """
+
+    origin: int | None = None
+    exif: str | None = None
+    columns: tuple | None = None
+    repair: bool = False
+    without_objects: str = "background"
+
+
+AS_FOUND = Choices()  # the set decides, and nothing is repaired
+
+
+@dataclass(frozen=True)
 class RawObject:
-    """An object as a file gives it: class name or id, four values, its number in the file."""
+    """An object as a file gives it: class name or id, four values, its number in the file.
+
+    fault: kind and message of what makes it useless, in place of the values. doubt: what it is
+    instead of a box, such as "polygon", and how the values come from it: they count where repairs
+    are asked for.
+    """
 
     label: object
     values: tuple
     number: int
     difficult: bool = False
+    fault: tuple[str, str] | None = None
+    doubt: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,33 +88,59 @@ class RawImage:
     noun: str = "object"
 
 
+@dataclass(frozen=True)
+class LocatedImage:
+    """A RawImage whose file was found: its path, its size as displayed, how EXIF turns it."""
+
+    raw: RawImage
+    image: Path | RecordedImage | None
+    size_px: tuple
+    orientation: int = UPRIGHT
+
+
 def assemble(
     source: Path,
     raw_images: Sequence[RawImage],
     form: BoxForm,
     class_names: Sequence[str] | None,
     findings: Sequence[Finding] = (),
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations of what a reader has parsed.
 
     source: the file or folder, for messages. form: BoxForm. class_names: None takes all names that
-    occur, in alphabetical order. findings: those of the reader. Bad objects are left out of the
-    labels, images with a fault of their own altogether.
+    occur, in alphabetical order. findings: those of the reader. choices: Choices. Bad objects are
+    left out of the labels, images with a fault of their own altogether.
     Raises AnnotationError where there is no class, or fractions stand for pixels.
     """
-    findings = list(findings)
+    findings, finder = list(findings), ImageFinder()
     names = check_names(source, class_names or sorted(_names(raw_images)), findings)
-    items, seen, rounded = [], {}, 0
+    located, seen = [], {}
     for raw in raw_images:
         try:
-            image, size_px = _locate(raw, seen)
+            located.append(_locate(raw, seen, finder))
         except BadObject as error:
             findings.append(Finding(error.kind, str(error), raw.path, None, _drawable(raw)))
-            continue
-        labels, difficult, faults, count = check_objects(raw, image, size_px, form, names)
+    form, said = decide_origin(located, form, choices.origin)
+    drawn_on, more = decide_exif(located, form, choices.exif)
+    first_id, and_more = first_class_id(located, len(names))
+    said += [*more, *and_more]
+    items, rounded, empty = [], 0, 0
+    for each in located:
+        stored = drawn_on(each) == STORED
+        size_px = each.size_px[::-1] if stored and each.orientation in ON_ITS_SIDE else each.size_px
+        labels, difficult, found, count = check_objects(
+            each.raw, each.image, size_px, form, names, first_id, choices.repair
+        )
         rounded += count
-        findings.extend(faults)
-        items.append(Annotation(raw.path, size_px, labels, difficult, image))
+        findings.extend(found)
+        if not each.raw.objects:
+            empty += 1
+            if choices.without_objects != "background":
+                continue
+        if stored:
+            labels = turned(labels, each.orientation)
+        items.append(Annotation(each.raw.path, each.size_px, labels, difficult, each.image))
     _check_unit(source, items, form)
     if rounded:
         message = (
@@ -82,7 +148,15 @@ def assemble(
             "image, as printed decimals do; they are set on its border"
         )
         findings.append(Finding("rounded edges", message, Path(source)))
-    return Annotations(names, items, findings)
+    if empty:
+        taken = "taken as background" if choices.without_objects == "background" else "left out"
+        said.append(f"{empty} images without objects: {taken} (--without-objects)")
+    if finder.led_elsewhere:
+        said.append(
+            f"{finder.led_elsewhere} names lead to other folders; the images were found by their "
+            "last parts"
+        )
+    return Annotations(names, items, findings, tuple(said))
 
 
 def _check_unit(source, items, form):
@@ -125,12 +199,14 @@ def _names(raw_images):
     return {label for label in labels if isinstance(label, str) and label}
 
 
-def _locate(raw, seen):
-    """Return the image of a RawImage and its size; raise BadObject. seen: image to annotation."""
+def _locate(raw, seen, finder):
+    """Return the LocatedImage of a RawImage; raise BadObject. seen: image to annotation."""
     image = raw.name
     if isinstance(image, str):
         try:
-            image = find_inside(raw.root, image, raw.where)
+            image = finder.find(raw.root, image, raw.where)
+        except BadObject:
+            raise
         except RecordError as error:
             raise BadObject("unsafe path", str(error)) from None
     if image in seen:
@@ -139,18 +215,24 @@ def _locate(raw, seen):
             f"{raw.where}: {image.name} is in {seen[image]} already; keep one",
         )
     seen[image] = raw.where
-    if raw.size_px:
-        return image, raw.size_px
     if isinstance(image, Path) and not image.is_file():
+        if raw.size_px:
+            return LocatedImage(raw, image, raw.size_px)  # told when the image is read
         raise BadObject(
             "image missing",
             f"{raw.where}: no image {image}; put it there, name its folder (--images) or remove "
             "its annotation",
         )
     try:
-        return image, displayed_size(image)
+        size_px, orientation = displayed_size(image), orientation_of(image)
     except RecordError as error:
+        if raw.size_px:
+            return LocatedImage(raw, image, raw.size_px)
         raise BadObject("image unreadable", str(error)) from None
+    stated = raw.size_px or size_px
+    if stated != size_px and not (orientation in ON_ITS_SIDE and stated == size_px[::-1]):
+        return LocatedImage(raw, image, stated)  # told when the image is read
+    return LocatedImage(raw, image, size_px, orientation)
 
 
 def _drawable(raw):
@@ -163,18 +245,36 @@ def check_objects(
     size_px: tuple,
     form: BoxForm,
     class_names: Sequence[str],
+    first_id: int = 0,
+    repair: bool = False,
 ) -> tuple:
-    """Check the objects of a RawImage; size_px: its width and height.
+    """Check the objects of a RawImage.
+
+    size_px: its width and height; first_id: the number of the first class; repair: see Choices.
 
     Returns labels (M, 5) float32 rows in fractions, (M,) bool that marks difficult objects, the
-    Findings of those that are left out, and how many boxes were set on the border by rounding.
+    Findings of those that are left out or repaired, and how many boxes were set on the border by
+    rounding.
     """
     rows, difficult, findings, rounded = {}, [], [], 0
     for each in raw.objects:
         where = f"{raw.where}, {raw.noun} {each.number}"
         try:
-            class_id = _class_id(each.label, class_names, where)
-            row, was_rounded = to_row(class_id, each.values, form, size_px, where)
+            if each.fault:
+                raise BadObject(each.fault[0], f"{where}: {each.fault[1]}")
+            class_id = _class_id(each.label, class_names, first_id, where)
+            if each.doubt and not repair:
+                raise _not_a_box(each, form, size_px, where)
+            row, was_rounded, repairs = to_row(class_id, each.values, form, size_px, where, repair)
+            repairs += [f"a {each.doubt[0]}; {each.doubt[1]}"] if each.doubt else []
+            if row in rows and repair:
+                repairs.append(f"a second copy of {raw.noun} {rows[row]} is left out")
+            findings += [
+                Finding("repaired", f"{where}: {done}", raw.path, each.number, image, row[1:])
+                for done in repairs
+            ]
+            if row in rows and repair:
+                continue
             if row in rows:
                 raise BadObject(
                     "duplicate object",
@@ -192,7 +292,17 @@ def check_objects(
     return labels, np.array(difficult, dtype=bool), findings, rounded
 
 
-def _class_id(label, class_names, where):
+def _not_a_box(raw, form, size_px, where):
+    """Return the BadObject of an object that is drawn as another shape than a box."""
+    kind, done = raw.doubt
+    try:
+        box = to_row(0, raw.values, form, size_px, where, repair=True)[0][1:]
+    except BadObject:
+        box = None
+    return BadObject(kind, f"{where}: a {kind}; with --repair, {done}", box)
+
+
+def _class_id(label, class_names, first_id, where):
     """Return the index of a class name, or the class id itself, if it is one of class_names."""
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
     if isinstance(label, str):
@@ -202,10 +312,10 @@ def _class_id(label, class_names, where):
             "unknown class",
             f"{where}: name is {shown(label)}; the classes are {known}: add it or mend the name",
         )
-    if type(label) is int and 0 <= label < len(class_names):
-        return label
+    if type(label) is int and 0 <= label - first_id < len(class_names):
+        return label - first_id
     raise BadObject(
         "unknown class",
-        f"{where}: class id is {shown(label)}; it must be a whole number from 0 to "
-        f"{len(class_names) - 1} ({known}): mend it or name all classes",
+        f"{where}: class id is {shown(label)}; it must be a whole number from {first_id} to "
+        f"{first_id + len(class_names) - 1} ({known}): mend it or name all classes",
     )

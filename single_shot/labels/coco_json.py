@@ -5,15 +5,16 @@ A box is [x, y, width, height] in pixels; x and y are edges, counted from 0, and
 classes are taken in their order. A crowd (`iscrowd`) becomes a difficult object.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import RawImage, RawObject, assemble
-from single_shot.labels.numbers_in_text import shown, to_side
-from single_shot.labels.safe_files import image_root, read_text
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.image_files import image_root
+from single_shot.labels.numbers_in_text import shown, to_side, to_whole
+from single_shot.labels.safe_files import read_json
+from single_shot.labels.shapes import bounds_of_flat
 
 FORM = BoxForm(
     ("x", "y", "width", "height"),
@@ -25,16 +26,21 @@ MAX_JSON_BYTES = 512 * 2**20  # the annotations of COCO's training set have 448 
 
 
 def read_coco(
-    path: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+    path: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations in a file of COCO's format.
 
     images: folder of the images, by default found beside the file. class_names: by default the
-    categories', in the order of their ids. Raises AnnotationError where the file cannot be read.
+    categories', in the order of their ids, without a root category. choices: see `checks.Choices`.
+    Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)
     content = _load(path)
-    names, findings = _categories(content["categories"], path)
+    findings = _mend_ids(content, path) if choices.repair else []
+    names = _categories(content, path, findings)
     entries = _by_id(content["images"], path, "image", findings)
     objects = _objects_by_image(content["annotations"], entries, names, path, findings)
     root = image_root(path, images, (entry.get("file_name") for entry in entries.values()))
@@ -44,18 +50,14 @@ def read_coco(
             raw_images.append(_raw_image(entry, objects.get(key, []), path, root))
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
-    return assemble(path, raw_images, FORM, class_names or list(names.values()), findings)
+    class_names = class_names or list(names.values())
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
 def _load(path):
     """Return a file's JSON object with its three lists of objects; raise AnnotationError."""
     fix = "save it as COCO's object detection format"
-    try:
-        content = json.loads(read_text(path, MAX_JSON_BYTES))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, AnnotationError):
-            raise
-        raise AnnotationError(f"{path}: no JSON that can be read ({error}); {fix}") from None
+    content = read_json(path, MAX_JSON_BYTES, fix)
     for field in ("images", "annotations", "categories"):
         entries = content.get(field) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
@@ -63,20 +65,67 @@ def _load(path):
     return content
 
 
-def _categories(entries, path):
-    """Return category id to name, in the order of the ids, and the Findings of bad ones."""
+def _mend_ids(content, path):
+    """Make whole numbers of ids that are texts or have a point; return a Finding of each list."""
     findings = []
-    known = _by_id(entries, path, "category", findings)
+    for field in ("images", "annotations", "categories"):
+        mended = [_mend_entry(entry) for entry in content[field]]
+        if any(mended):
+            message = f"{path}: {sum(mended)} ids in {field} are made whole numbers"
+            findings.append(Finding("repaired", message, path))
+    return findings
+
+
+def _mend_entry(entry):
+    """Make whole numbers of an entry's ids; return how many were none."""
+    mended = 0
+    for name in ("id", "image_id", "category_id"):
+        value = entry.get(name)
+        if isinstance(value, (str, float)):
+            try:
+                entry[name] = to_whole(value)
+            except ValueError:  # a finding of its own
+                continue
+            mended += 1
+    return mended
+
+
+def _categories(content, path, findings):
+    """Return category id to name, in the order of the ids; bad ones become Findings.
+
+    Roboflow writes a root above all categories, often with the name of one of them: a category
+    without objects that has another's name, is the `supercategory` of another, or has the id 0
+    beside one with the id 1.
+    """
+    known = _by_id(content["categories"], path, "category", findings)
+    used = {entry.get("category_id") for entry in content["annotations"] if _has_category(entry)}
+    parents = {entry.get("supercategory") for entry in known.values() if _is_text(entry)}
+    texts = [entry.get("name") for entry in known.values()]
     names = {}
     for key in sorted(known):
         name = known[key].get("name")
+        is_root = texts.count(name) > 1 or name in parents or (key == 0 and 1 in used)
+        if key not in used and used and isinstance(name, str) and is_root and len(known) > 1:
+            message = f"{path}, category {key}: {shown(name)} is a root without objects, left out"
+            findings.append(Finding("root category", message, path, None))
+            continue
         if not isinstance(name, str) or not name.strip() or name in names.values():
             raise AnnotationError(
                 f"{path}, category {key}: name is {shown(name)}, empty or there twice; give each "
                 "category one name"
             )
         names[key] = name
-    return names, findings
+    return names
+
+
+def _has_category(entry):
+    return type(entry.get("category_id")) is int
+
+
+def _is_text(entry):
+    return isinstance(entry.get("supercategory"), str) and entry["supercategory"] != entry.get(
+        "name"
+    )
 
 
 def _by_id(entries, path, noun, findings):
@@ -88,8 +137,8 @@ def _by_id(entries, path, noun, findings):
         if whole and key not in found:
             found[key] = entry
             continue
-        what = "there twice" if whole else "not a whole number"
-        message = f"{path}, {noun} {position} of the list: id is {shown(key)}, {what}; mend it"
+        what = "there twice" if whole else "not a whole number; mend it, or have --repair do so"
+        message = f"{path}, {noun} {position} of the list: id is {shown(key)}, {what}"
         kind = "duplicate image" if noun == "image" and whole else "bad row"
         findings.append(Finding(kind, message, path, position))
     return found
@@ -100,21 +149,35 @@ def _objects_by_image(entries, images, names, path, findings):
     objects = {}
     for position, entry in enumerate(entries):
         number = entry["id"] if type(entry.get("id")) is int else position
-        image_id, box = entry.get("image_id"), entry.get("bbox")
-        where = f"{path}, annotation {number}"
+        image_id = entry.get("image_id")
         if type(image_id) is not int or image_id not in images:
-            message = f"{where}: image_id is {shown(image_id)}, of no image; mend or remove it"
+            message = (
+                f"{path}, annotation {number}: image_id is {shown(image_id)}, of no image; mend or "
+                "remove it"
+            )
             findings.append(Finding("orphan annotation", message, path, number))
-        elif not isinstance(box, list) or len(box) != 4:
-            message = f"{where}: bbox is {shown(box)}; write [x, y, width, height]"
-            findings.append(Finding("bad row", message, path, number))
-        else:
-            category = entry.get("category_id")
-            label = names.get(category) if type(category) is int else None
-            crowd = entry.get("iscrowd") in (1, True)
-            raw = RawObject(label or f"category {shown(category)}", tuple(box), number, crowd)
-            objects.setdefault(image_id, []).append(raw)
+            continue
+        objects.setdefault(image_id, []).append(_object(entry, number, names))
     return objects
+
+
+def _object(entry, number, names):
+    """Return the RawObject of an annotation."""
+    category, box = entry.get("category_id"), entry.get("bbox")
+    label = names.get(category) if type(category) is int else None
+    label = label or f"category {shown(category)}"
+    crowd = entry.get("iscrowd") in (1, True)
+    if isinstance(box, list) and len(box) == 4:
+        return RawObject(label, tuple(box), number, crowd)
+    try:
+        parts = [bounds_of_flat(part) for part in entry.get("segmentation") or [] if not box]
+        xmin, ymin = (min(part[axis] for part in parts) for axis in (0, 1))
+        xmax, ymax = (max(part[axis] for part in parts) for axis in (2, 3))
+    except (TypeError, ValueError):  # no polygon either
+        fault = "bad row", f"bbox is {shown(box)}; write [x, y, width, height]"
+        return RawObject(label, (), number, crowd, fault)
+    doubt = "polygon", "its bounds are taken"
+    return RawObject(label, (xmin, ymin, xmax - xmin, ymax - ymin), number, crowd, doubt=doubt)
 
 
 def _raw_image(entry, objects, path, root):

@@ -1,69 +1,136 @@
-"""Boxes in CSV, read and checked, in two layouts.
+"""Boxes in CSV, read and checked: a row an object under a header, or rows without one.
 
-One object a row under a header that names the columns, as D2L's banana set has it (Zhang et al.,
-Dive into Deep Learning, section 14.6): `img_name,label,xmin,ymin,xmax,ymax`. Or one image a row,
-without a header: the image, then groups of `xmin,ymin,xmax,ymax,class`, keras-yolo3's order.
-Corners are pixel edges, counted from 0: a box over the whole image ends at its width and height.
+The header names the columns: D2L's banana set has `img_name,label,xmin,ymin,xmax,ymax` (Zhang et
+al., Dive into Deep Learning, section 14.6), Open Images `ImageID,...,LabelName,...,XMin,XMax,YMin,
+YMax` in fractions, Kaggle's sets a column `bbox` with `[x, y, width, height]`. Without a header a
+row is an image and one or more groups of `xmin,ymin,xmax,ymax,class`, as keras-retinanet (one a
+row) and keras-yolo3 (all in one row) have them, or what `columns` says. Corners are pixel edges,
+counted from 0: a box over the whole image ends at its width and height.
 """
 
 import csv
 import io
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
-from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import RawImage, RawObject, assemble
-from single_shot.labels.safe_files import image_root, read_text
+from single_shot.labels.box_forms import FLOAT_NOISE, BoxForm
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.image_files import image_root
+from single_shot.labels.numbers_in_text import to_number, to_whole
+from single_shot.labels.safe_files import read_text
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FORM = BoxForm(CORNERS, "corners", pixels=True, rule="corners are pixel edges, counted from 0")
-# What the columns are called, after lower case.
-IMAGE_COLUMNS = ("img_name", "image", "filename", "file_name", "image_name", "image_path", "path")
-CLASS_COLUMNS = ("label", "class", "class_name", "name", "category")
+EXTENT = BoxForm(
+    ("x", "y", "width", "height"),
+    "extent",
+    pixels=True,
+    rule="x and y are the left and upper edge, counted from 0",
+)
+# What the columns are called, after lower case and without `_` or blanks.
+IMAGE_COLUMNS = (
+    *("imgname", "image", "filename", "imagename", "imagepath", "path", "imageid"),
+    *("img", "file"),
+)
+CLASS_COLUMNS = ("label", "class", "classname", "labelname", "name", "category", "classid")
+DIFFICULT_COLUMNS = ("difficult", "isgroupof")
+CORNER_COLUMNS = (
+    *(("xmin", "x1", "left"), ("ymin", "y1", "top")),
+    *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
+)
+EXTENT_COLUMNS = (("x", "left"), ("y", "top"), ("width", "w"), ("height", "h"))
+DELIMITERS = ",;\t"
 MAX_CSV_BYTES = 256 * 2**20
 GROUP = 5
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Positions of the columns: image, class (None without one), the four of a box or `bbox`.
+
+    form: the BoxForm of the four.
+    """
+
+    image: int
+    label: int | None
+    box: tuple
+    difficult: int | None
+    form: BoxForm
+
+    @property
+    def last(self) -> int:
+        """The greatest position."""
+        return max(self.image, self.label or 0, *self.box, self.difficult or 0)
+
+
 def read_csv(
-    path: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+    path: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations in a CSV file.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur; where they are given, a class that is a whole number counts from 0 in them. An image with
-    empty fields has no objects. Raises AnnotationError where the file cannot be read.
+    occur; where they are given, a class that is a whole number counts in them. An image with empty
+    fields has no objects. choices: see `checks.Choices`. Raises AnnotationError where the file
+    cannot be read, or in two ways.
     """
     path = Path(path)
     rows = _rows(path)
-    header = [cell.strip().lower() for cell in rows[0][1]]
-    columns = _columns(header, path)
+    columns, skipped = _columns(choices.columns or rows[0][1]), 0 if choices.columns else 1
     findings = []
     if columns:
-        groups = _by_image(rows[1:], columns, path, findings)
+        groups = _by_image(rows[skipped:], columns, path, findings, class_names)
+    elif _has_groups(rows):
+        _check_order(rows, path)
+        groups = _groups_of_five(rows)
     else:
-        groups = [
-            (line, cells[0], _groups_of_five(line, cells, path, findings)) for line, cells in rows
-        ]
+        raise AnnotationError(
+            f"{path}: the first line is neither a header with img_name, label, "
+            f"{', '.join(CORNERS)} nor an image with groups of five (xmin, ymin, xmax, ymax, "
+            "class); add the header, or name the columns (--columns)"
+        )
+    form = _in_unit(groups, columns.form if columns else FORM)
+    groups = {name: [_plain_class(each) for each in objects] for name, objects in groups.items()}
     class_names = class_names or _numbered(groups)
-    root = image_root(path, images, (name for _, name, _ in groups))
-    raw_images = []
-    for line, name, objects in groups:
-        objects = [_with_class_id(each, class_names) for each in objects]
-        where = f"{path}, line {line}" if not columns else str(path)
-        noun = "line" if columns else "object"
-        raw_images.append(RawImage(name, root, path, objects, None, where, noun))
-    return assemble(path, raw_images, FORM, class_names, findings)
+    root = image_root(path, images, groups)
+    raw_images = [
+        RawImage(
+            name,
+            root,
+            path,
+            [_with_class_id(each, class_names) for each in objects],
+            None,
+            str(path),
+            "line",
+        )
+        for name, objects in groups.items()
+    ]
+    found = assemble(path, raw_images, form, class_names, findings, choices)
+    if form.pixels:
+        return found
+    said = f"{path}: no value is above 1: boxes are fractions of the image"
+    return replace(found, conventions=(*found.conventions, said))
 
 
 def _rows(path):
     """Return line number and cells of every row that is not empty; raise AnnotationError."""
-    reader = csv.reader(io.StringIO(read_text(path, MAX_CSV_BYTES)), strict=True)
+    text = read_text(path, MAX_CSV_BYTES)
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    delimiter = max(DELIMITERS, key=first.count)
+    if re.fullmatch(r"\S+( [^\s,]+(,[^\s,]+){4})+", first.strip()):  # keras-yolo3's own
+        text = text.replace(" ", ",")
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     rows = []
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+                cells = [cell.strip() for cell in cells]
+                rows.append((reader.line_num, _with_points(cells) if delimiter == ";" else cells))
     except csv.Error as error:
         raise AnnotationError(
             f"{path}, line {reader.line_num}: no CSV ({error}); quote and separate by commas"
@@ -73,56 +140,146 @@ def _rows(path):
     return rows
 
 
-def _columns(header, path):
-    """Return the positions of image, class and corners, or None where there is no header."""
-    found = [
-        next((header.index(name) for name in names if name in header), None)
-        for names in (IMAGE_COLUMNS, CLASS_COLUMNS, *[(corner,) for corner in CORNERS])
-    ]
-    if None not in found:
-        return found
-    if len(header) % GROUP == 1 and not set(header) & set(CORNERS):
-        return None
-    raise AnnotationError(
-        f"{path}: the first line is neither a header with img_name, label, {', '.join(CORNERS)} "
-        "nor an image with groups of five (xmin, ymin, xmax, ymax, class); add the header"
-    )
+def _with_points(cells):
+    """Return cells with points in decimals, where spreadsheets of some countries have commas."""
+    return [re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in cells]
 
 
-def _by_image(rows, columns, path, findings):
-    """Return (line, image name, RawObjects) of every image, in the order of first mention."""
+def _columns(header):
+    """Return the Columns that a header names, or None where it is none."""
+    names = [re.sub(r"[\s_]", "", name.lower()) for name in header]
+
+    def position(known):
+        return next((names.index(name) for name in known if name in names), None)
+
+    image, label, difficult = map(position, (IMAGE_COLUMNS, CLASS_COLUMNS, DIFFICULT_COLUMNS))
+    corners, extent = (tuple(map(position, known)) for known in (CORNER_COLUMNS, EXTENT_COLUMNS))
+    choices = ((corners, FORM), (extent, EXTENT), ((position(("bbox",)),), EXTENT))
+    for box, form in choices:
+        if image is not None and None not in box and (label is not None or form is EXTENT):
+            return Columns(image, label, box, difficult, form)
+    return None
+
+
+def _by_image(rows, columns, path, findings, class_names):
+    """Return image name to RawObjects, in the order of first mention."""
+    if columns.label is None and len(class_names or ()) != 1:
+        raise AnnotationError(
+            f"{path}: no column names the class; add one called label, or name the only class "
+            "(--classes)"
+        )
     groups = {}
     for line, cells in rows:
-        if len(cells) <= max(columns):
-            message = f"{path}, line {line}: {len(cells)} cells, fewer than the header has; mend it"
-            findings.append(Finding("bad row", message, path, line))
+        if len(cells) <= columns.last:
+            message = f"{len(cells)} cells, fewer than the header has; mend it"
+            if len(cells) > columns.image:
+                fault = RawObject("", (), line, fault=("bad row", message))
+                groups.setdefault(cells[columns.image], []).append(fault)
+            else:
+                findings.append(Finding("bad row", f"{path}, line {line}: {message}", path, line))
             continue
-        name, label, *values = (cells[column] for column in columns)
-        _, _, objects = groups.setdefault(name, (line, name, []))
-        if label or any(values):
-            objects.append(RawObject(label, tuple(values), line))
-    return list(groups.values())
+        objects = groups.setdefault(cells[columns.image], [])
+        values = tuple(cells[column] for column in columns.box)
+        if len(values) == 1:
+            values = tuple(value.strip() for value in values[0].strip("[]() ").split(","))
+        label = cells[columns.label] if columns.label is not None else class_names[0]
+        has_label = columns.label is not None and label
+        if not has_label and not any(values):
+            continue
+        difficult = columns.difficult is not None and cells[columns.difficult] in ("1", "True")
+        if len(values) != 4:
+            fault = "bad row", f"{len(values)} numbers in bbox; write [x, y, width, height]"
+            objects.append(RawObject(label, (), line, difficult, fault))
+        else:
+            objects.append(RawObject(label, values, line, difficult))
+    return groups
 
 
-def _groups_of_five(line, cells, path, findings):
-    """Return the RawObjects of a row that describes one image."""
-    if len(cells) % GROUP != 1:
-        message = (
-            f"{path}, line {line}: {len(cells)} cells; write the image, then groups of five "
-            "(xmin, ymin, xmax, ymax, class)"
-        )
-        findings.append(Finding("bad row", message, path, line))
-        return []
-    starts = range(1, len(cells), GROUP)
-    return [
-        RawObject(cells[start + 4], tuple(cells[start : start + 4]), number)
-        for number, start in enumerate(starts)
+def _has_groups(rows):
+    """Whether rows without a header are images with groups of five."""
+    cells = rows[0][1][1:]
+    fits = any(len(cells) % GROUP == 1 for _, cells in rows)
+    return fits and (any(map(_is_number, cells)) or not any(cells))
+
+
+def _check_order(rows, path):
+    """Raise AnnotationError where rows without a header can be read in two ways.
+
+    The class may come last or first; what fits both ways is asked for.
+    """
+    groups = [
+        cells[start : start + GROUP]
+        for _, cells in rows
+        for start in range(1, len(cells) - GROUP + 1, GROUP)
+        if any(cells[start : start + GROUP])
     ]
+    if groups and all(_is_box(group[1:]) for group in groups):
+        raise AnnotationError(
+            f"{path}: there is no header, and rows can be read with the class first or last; say "
+            "which (--columns image class xmin ymin xmax ymax, or --columns image xmin ymin xmax "
+            "ymax class)"
+        )
+
+
+def _is_box(cells):
+    try:
+        left, top, right, bottom = map(to_number, cells)
+    except ValueError:
+        return False
+    return left < right and top < bottom
+
+
+def _groups_of_five(rows):
+    """Return image name to RawObjects of rows that each describe an image or an object of it."""
+    groups = {}
+    for line, cells in rows:
+        objects = groups.setdefault(cells[0], [])
+        if len(cells) % GROUP != 1:
+            message = (
+                f"{len(cells)} cells; write the image, then groups of five (xmin, ymin, xmax, "
+                "ymax, class)"
+            )
+            objects.append(RawObject("", (), line, fault=("bad row", message)))
+            continue
+        for start in range(1, len(cells), GROUP):
+            group = cells[start : start + GROUP]
+            if any(group):
+                objects.append(RawObject(group[4], tuple(group[:4]), line))
+    return groups
+
+
+def _in_unit(groups, form):
+    """Return the form in fractions where no value of the file is above 1 and some are not whole."""
+    values = [
+        to_number(value)
+        for objects in groups.values()
+        for each in objects
+        for value in each.values
+        if _is_number(value)
+    ]
+    if values and max(values) <= 1 + FLOAT_NOISE and any(value % 1 for value in values):
+        return replace(form, pixels=False, rule="no value is above 1: they are fractions")
+    return form
+
+
+def _is_number(cell):
+    try:
+        to_number(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_class(raw):
+    """Return a RawObject whose class is a whole number without a point, as tables write it."""
+    if re.fullmatch(r"\d{1,9}\.0*", raw.label):
+        return replace(raw, label=str(to_whole(raw.label)))
+    return raw
 
 
 def _numbered(groups):
     """Return the class names in the order of their numbers, if all are numbers, else None."""
-    names = {each.label for _, _, objects in groups for each in objects if each.label}
+    names = {each.label for objects in groups.values() for each in objects if each.label}
     if names and all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=lambda name: (len(name), name))
     return None
@@ -132,5 +289,5 @@ def _with_class_id(raw, class_names):
     """Return a RawObject with a class id where its class is a number and no name."""
     numbered = raw.label.isascii() and raw.label.isdigit() and len(raw.label) < 10
     if class_names and raw.label not in class_names and numbered:
-        return RawObject(int(raw.label), raw.values, raw.number)
+        return replace(raw, label=int(raw.label))
     return raw

@@ -1,33 +1,62 @@
-"""Annotation formats by name: which one a folder or file has, and its reader."""
+"""Annotation formats by name: which one a folder or file has, its reader, and its own sets."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations
+from single_shot.labels.checks import AS_FOUND, Choices
 from single_shot.labels.coco_json import read_coco
+from single_shot.labels.createml import read_createml
 from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.cvat import read_cvat
 from single_shot.labels.im2rec import read_lst, read_rec
+from single_shot.labels.label_studio import read_label_studio
+from single_shot.labels.labelme import read_labelme
+from single_shot.labels.pictures import SUFFIXES as PICTURE_SUFFIXES
+from single_shot.labels.supervisely import read_supervisely
+from single_shot.labels.via import read_via
 from single_shot.labels.voc import read_folder, read_sets
-from single_shot.labels.yolo import read_yolo
+from single_shot.labels.yolo import find_sets, read_yolo, yaml_file
 
-FORMATS = ("voc", "coco", "csv", "yolo", "lst", "rec")
-# Formats of one file a set, and their readers.
-READERS = {"coco": read_coco, "csv": read_csv, "lst": read_lst, "rec": read_rec}
-SUFFIXES = {"coco": ".json", "csv": ".csv", "lst": ".lst", "rec": ".rec"}
-# Where a folder has what tells a format.
-TRACES = {
-    "voc": ("Annotations/*.xml", "*.xml"),
-    "coco": ("*.json", "annotations/*.json", "*/*.coco.json"),
-    "csv": ("*.csv", "*/*.csv"),
-    "yolo": ("labels", "*/labels"),
-    "lst": ("*.lst",),
-    "rec": ("*.rec",),
+# Formats of one file a set, and of a folder a set.
+FILE_READERS: dict[str, Callable[..., Annotations]] = {
+    "coco": read_coco,
+    "csv": read_csv,
+    "cvat": read_cvat,
+    "createml": read_createml,
+    "label-studio": read_label_studio,
+    "via": read_via,
+    "lst": read_lst,
+    "rec": read_rec,
 }
-NOT_COCO = ("manifest.json", "report.json")
+FOLDER_READERS: dict[str, Callable[..., Annotations]] = {
+    "voc": read_folder,
+    "labelme": read_labelme,
+    "supervisely": read_supervisely,
+}
+FORMATS = ("voc", "coco", "csv", "yolo", *(k for k in FILE_READERS if k not in ("coco", "csv")))
+FORMATS += ("labelme", "supervisely")
+BY_SUFFIX = {".lst": "lst", ".rec": "rec", ".yaml": "yolo", ".yml": "yolo"}
+# What must occur at the beginning or the end of a file in JSON, format by format.
+JSON_SIGNS = {
+    "labelme": (r'"shapes"', r'"imagePath"|"imageHeight"'),
+    "supervisely": (r'"classTitle"|"objects"', r'"size"'),
+    "via": (r'"_via_|"regions"', r'"filename"'),
+    "label-studio": (r"^\s*\[", r'"data"\s*:\s*\{|"original_width"'),
+    "createml": (r"^\s*\[", r'"annotations?"', r'"image(filename)?"\s*:\s*"'),
+    "coco": (r'"images"|"image_id"', r'"annotations"|"categories"', r'"id"|\[\s*\]'),
+}
+SNIFFED_BYTES = 64 * 2**10
+FILES_SNIFFED = 20  # of each ending in each folder
+FILES_LISTED = 200_000
+TRAINING_SETS = ("train", "training", "trainval")
+HELD_OUT_SETS = ("val", "valid", "validation", "dev", "test", "testing")
 
 
 def guess_format(source: Path) -> tuple[str, str]:
-    """Return the format of a file or folder and what tells it, such as ("voc", "*.xml").
+    """Return the format of a file or folder and the file that tells it.
 
     Raises AnnotationError, which lists the choices, where that is not plain.
     """
@@ -35,9 +64,10 @@ def guess_format(source: Path) -> tuple[str, str]:
     if not source.exists():
         raise AnnotationError(f"{source}: no such file or folder")
     if source.is_file():
-        fits = {name: suffix for name, suffix in SUFFIXES.items() if source.suffix == suffix}
+        name = format_of(source)
+        fits = {name: source.name} if name else {}
     else:
-        fits = {name: trace for name in FORMATS if (trace := _trace(source, name))}
+        fits = _traces(source)
     if len(fits) == 1:
         return next(iter(fits.items()))
     found = ", ".join(f"{name} ({trace})" for name, trace in fits.items())
@@ -45,13 +75,103 @@ def guess_format(source: Path) -> tuple[str, str]:
     raise AnnotationError(f"{source}: {what}; choose with --format {'|'.join(FORMATS)}")
 
 
-def _trace(folder, name):
-    return next((trace for trace in TRACES[name] if _matches(folder, name, (trace,))), None)
+def format_of(path: Path) -> str | None:
+    """Return the format of one file by its ending and its content, None where it has none."""
+    suffix = path.suffix.lower()
+    if suffix not in (".json", ".xml", ".csv"):
+        return BY_SUFFIX.get(suffix)
+    text = _both_ends(path)
+    if suffix == ".xml":
+        root = re.search(r"<(annotations?)\b", text)
+        return {"annotation": "voc", "annotations": "cvat"}[root[1]] if root else None
+    if suffix == ".csv":
+        return "via" if "region_shape_attributes" in text else "csv"
+    signs = JSON_SIGNS.items()
+    return next((name for name, known in signs if all(re.search(s, text) for s in known)), None)
 
 
-def _matches(folder, name, traces):
-    found = [path for trace in traces for path in sorted(folder.glob(trace))]
-    return [path for path in found if name != "coco" or path.name not in NOT_COCO]
+def _both_ends(path):
+    """Return the beginning and the end of a file as text."""
+    with path.open("rb") as file:
+        start = file.read(SNIFFED_BYTES)
+        file.seek(max(len(start), path.stat().st_size - SNIFFED_BYTES))
+        return (start + file.read(SNIFFED_BYTES)).replace(b"\0", b"").decode(errors="replace")
+
+
+def _files(folder):
+    """Return the files in a folder and below it, hidden ones apart, in order."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    files = sorted(islice(found, FILES_LISTED))
+    return [p for p in files if not any(s.startswith(".") for s in p.relative_to(folder).parts)]
+
+
+def _sample(paths: Iterable[Path]) -> list[Path]:
+    """Return the first files of each ending in each folder."""
+    groups: dict = {}
+    for path in paths:
+        groups.setdefault((path.parent, path.suffix.lower()), []).append(path)
+    return [path for group in groups.values() for path in group[:FILES_SNIFFED]]
+
+
+def _traces(folder):
+    """Return the formats that a folder's files have, with the first file of each."""
+    files = _files(folder)
+    fits = {}
+    for path in _sample(files):
+        name = None if path.suffix.lower() in (".yaml", ".yml") else format_of(path)
+        if name:
+            fits.setdefault(name, str(path.relative_to(folder)))
+    pictures = {path.stem for path in files if path.suffix.lower() in PICTURE_SUFFIXES}
+    texts = (path for path in files if path.suffix.lower() == ".txt" and path.stem in pictures)
+    trace = next(texts, None) or yaml_file(folder)
+    if trace:
+        fits["yolo"] = str(trace.relative_to(folder))
+    return {name: fits[name] for name in FORMATS if name in fits}
+
+
+def own_sets(source: Path, name: str) -> tuple[list[str], list[str]]:
+    """Return the two sets that a source itself is divided into, and those that are left over.
+
+    source: file or folder; name: one of FORMATS. Training comes first; what is held out is the
+    validation set, or the test set where there is no other. The first list is empty where the
+    source has no such sets.
+    """
+    folder = Path(source)
+    if name == "yolo":
+        known = {each: each for each in find_sets(folder if folder.is_dir() else folder.parent)}
+    elif not folder.is_dir():
+        return [], []
+    elif name == "voc" and (lists := sorted(folder.glob("ImageSets/Main/*.txt"))):
+        known = {path.stem: path.stem for path in lists if path.stem in _SET_NAMES}
+    elif name in FOLDER_READERS:
+        known = {path.name: path.name for path in sorted(folder.iterdir()) if path.is_dir()}
+    else:
+        files = [str(path.relative_to(folder)) for path in _files_of(folder, name)]
+        known = {_set_of(file): file for file in files if _set_of(file)}
+        known = known if len(known) == len(files) else {}
+    by_name = {text.lower(): part for text, part in known.items()}
+    training = next((by_name[each] for each in TRAINING_SETS if each in by_name), None)
+    held_out = next((by_name[each] for each in HELD_OUT_SETS if each in by_name), None)
+    if not training or not held_out:
+        return [], []
+    rest = {part for each, part in by_name.items() if each in _SET_NAMES} - {training, held_out}
+    return [training, held_out], sorted(rest)
+
+
+_SET_NAMES = TRAINING_SETS + HELD_OUT_SETS
+
+
+def _set_of(file):
+    """Return the name of the set that the path of a file tells, such as `train`, or None."""
+    words = re.findall(r"[a-z]+", file.lower())
+    return next((word for word in words if word in _SET_NAMES), None)
+
+
+def _files_of(folder, name):
+    """Return the annotation files of a format in a folder; COCO's of boxes where it has others."""
+    files = [path for path in _sample(_files(folder)) if format_of(path) == name]
+    boxes = [path for path in files if path.name.startswith("instances_")]
+    return boxes or files
 
 
 def read_source(
@@ -60,38 +180,39 @@ def read_source(
     images: Path | None = None,
     class_names: Sequence[str] | None = None,
     sets: Sequence[str | None] = (),
+    choices: Choices = AS_FOUND,
 ) -> list[Annotations]:
     """Return a list of the Annotations of a source: one, or one for each of its sets.
 
-    source: Path. name: one of FORMATS. images: folder of the images, or None. sets: names of VOC's
-    or YOLO's sets, or files in the source, for training and held out; the classes are those of the
-    first. Raises AnnotationError.
+    source: Path. name: one of FORMATS. images: folder of the images, or None. sets: names of the
+    source's sets, or files or folders in it, for training and held out; the classes are those of
+    the first. choices: see `checks.Choices`. Raises AnnotationError.
     """
     parts = []
     for each in sets or [None]:
-        part = _read_part(Path(source), name, images, class_names, each)
+        part = _read_part(Path(source), name, (images, class_names), each, choices)
         class_names = part.class_names
         parts.append(part)
     return parts
 
 
-def _read_part(source, name, images, class_names, part):
+def _read_part(source, name, images_and_names, part, choices):
     """Return the Annotations of one set, or of the whole source where part is None."""
+    images, class_names = images_and_names
     if name == "yolo":
-        return read_yolo(source, images, class_names, part)
-    if name == "voc":
-        if part is None:
-            return read_folder(source, images, class_names)
-        return read_sets([(source, part)], class_names, images)
-    if part is not None:
-        return READERS[name](source / part, images, class_names)
-    if source.is_file():
-        return READERS[name](source, images, class_names)
-    files = _matches(source, name, TRACES[name])
+        return read_yolo(source, images, class_names, part, choices)
+    if name == "voc" and part is not None and not (source / part).is_dir():
+        return read_sets([(source, part)], class_names, images, choices)
+    path = source if part is None else source / part
+    if name in FOLDER_READERS:
+        return FOLDER_READERS[name](path, images, class_names, choices)
+    if path.is_file():
+        return FILE_READERS[name](path, images, class_names, choices)
+    files = _files_of(path, name)
     if len(files) != 1:
-        shown = ", ".join(str(path.relative_to(source)) for path in files[:10]) or "none"
+        shown = ", ".join(str(file.relative_to(source)) for file in files[:10]) or "none"
         raise AnnotationError(
             f"{source}: {len(files)} files of format {name} ({shown}); name one as the source, or "
             "two by --sets TRAIN VAL"
         )
-    return READERS[name](files[0], images, class_names)
+    return FILE_READERS[name](files[0], images, class_names, choices)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import RawImage, RawObject, assemble
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import to_number
 from single_shot.labels.pictures import RecordedImage
-from single_shot.labels.safe_files import image_root, read_text
+from single_shot.labels.safe_files import read_text
 from utils.records import FIELDS, OBJECT_WIDTH, RecordError, label_rows, read_payloads, unpack_rows
 
 import numpy as np
@@ -31,13 +32,16 @@ MAX_NAMES_BYTES = 2**20
 
 
 def read_lst(
-    path: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+    path: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations in a list for im2rec.
 
     images: folder that the paths begin in, by default found beside the file. class_names: by
-    default those in classes.txt or manifest.json there. Raises AnnotationError where the file
-    cannot be read.
+    default those in classes.txt or manifest.json there. choices: see `checks.Choices`. Raises
+    AnnotationError where the file cannot be read.
     """
     path = Path(path)
     findings, lines = [], []
@@ -52,7 +56,8 @@ def read_lst(
     raw_images = [
         RawImage(name, root, path, objects, None, where) for where, name, objects in lines
     ]
-    return assemble(path, raw_images, FORM, class_names or find_names(path, raw_images), findings)
+    class_names = class_names or find_names(path, raw_images)
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
 def _split_line(line, where):
@@ -68,12 +73,15 @@ def _split_line(line, where):
 
 
 def read_rec(
-    path: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+    path: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations in a record file, whose images are kept in memory as JPEG.
 
-    images: not used, since records hold them. class_names: as for `read_lst`. Raises RecordError
-    where the .rec or its .idx cannot be read.
+    images: not used, since records hold them. class_names, choices: as for `read_lst`. Raises
+    RecordError where the .rec or its .idx cannot be read.
     """
     path = Path(path)
     if path.is_file() and path.stat().st_size > MAX_RECORD_BYTES:
@@ -88,7 +96,8 @@ def read_rec(
             continue
         image = RecordedImage(where, bytes(jpeg))
         raw_images.append(RawImage(image, path.parent, path, _objects(rows), None, where))
-    return assemble(path, raw_images, FORM, class_names or find_names(path, raw_images), findings)
+    class_names = class_names or find_names(path, raw_images)
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
 def _objects(rows):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from single_shot.labels.annotations import Annotations, Finding, SizeMismatch, read_annotated
@@ -21,7 +22,7 @@ def check_images(
     """
     seen = {} if seen is None else seen
     items, findings = [], list(annotations.findings)
-    spoiled = {each.image for each in findings if each.number is not None}
+    spoiled = {each.image for each in annotations.faults if each.number is not None}
     for item in progress(annotations.items):
         try:
             image = read_annotated(item)
@@ -40,7 +41,7 @@ def check_images(
                 "scores are too good: remove one"
             )
             findings.append(Finding("identical pictures", message, item.path, None, item.image))
-    return Annotations(annotations.class_names, items, findings)
+    return replace(annotations, items=items, findings=findings)
 
 
 def _kind(item, error):

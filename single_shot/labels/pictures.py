@@ -7,6 +7,7 @@ which OpenCV does not, and refuses what is cut off, which OpenCV fills up with g
 
 import io
 import struct
+import unicodedata
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,15 +47,16 @@ class RecordedImage:
         return self.name
 
 
-def pictures_by_stem(folder: Path) -> dict:
-    """Return the paths of the pictures in a folder by their names without suffix, in any case.
+def pictures_by_stem(folder: Path) -> dict[str, list[Path]]:
+    """Return the pictures in a folder by their names without ending, in Unicode's composed form.
 
-    Of two with one name, the one whose suffix stands first in SUFFIXES.
+    The endings may have any case. Hidden files, such as macOS leaves in archives, do not count.
     """
-    files = folder.iterdir() if folder.is_dir() else ()
-    found = [path for path in files if path.suffix.lower() in SUFFIXES]
-    found.sort(key=lambda path: (SUFFIXES.index(path.suffix.lower()), path.name), reverse=True)
-    return {path.stem: path for path in found}
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            found.setdefault(unicodedata.normalize("NFC", path.stem), []).append(path)
+    return found
 
 
 def displayed_size(source: Path | RecordedImage) -> tuple[int, int]:
@@ -63,6 +65,12 @@ def displayed_size(source: Path | RecordedImage) -> tuple[int, int]:
     source: Path or RecordedImage. Raises RecordError where it is absent, no image or too large.
     """
     return _header(source)[0]
+
+
+def orientation_of(source: Path | RecordedImage) -> int:
+    """Return the EXIF orientation of an image, 1 to 8; 1 is upright. Raises as `displayed_size`."""
+    orientation = _header(source)[1]
+    return orientation if orientation in range(1, 9) else UPRIGHT
 
 
 def _header(source):

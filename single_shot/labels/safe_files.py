@@ -1,13 +1,22 @@
 """Files that anyone may have written: text of bounded size, names that stay in their folder."""
 
 import codecs
+import json
 import os
-from collections.abc import Iterable
+import re
 from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
 
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.numbers_in_text import shown
 
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+DECLARED_ENCODING = re.compile(
+    rb"""\s*<\?xml\s[^>]{0,99}?encoding\s*=\s*["']([A-Za-z][\w.-]{0,39})["'][^>]{0,99}\?>"""
+)
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -52,6 +61,41 @@ def read_text(path: Path, max_bytes: int) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_json(path: Path, max_bytes: int, fix: str) -> Any:
+    """Return what a JSON file holds; fix: ends the message of the AnnotationError it raises."""
+    text = read_text(path, max_bytes)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path}: no JSON that can be read ({error}); {fix}") from None
+
+
+def parse_xml(path: Path, max_bytes: int) -> Element:
+    """Return the root of an XML file in the encoding that it declares; raise AnnotationError.
+
+    Nothing outside it is opened, and no entity is expanded.
+    """
+    content = read_bytes(path, max_bytes)
+    try:
+        declared = DECLARED_ENCODING.match(content)
+        if declared and (encoding := _text_encoding(declared[1].decode())):
+            # The parser knows a few encodings; Python knows that of Chinese and Japanese tools too.
+            return fromstring(content[declared.end() :].decode(encoding))
+        return fromstring(content)
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
+        raise AnnotationError(
+            f"{path}: not safe, well-formed XML ({error!r}); write it again"
+        ) from None
+
+
+def _text_encoding(name):
+    """Return the name of an encoding whose ASCII is ASCII, None of any other."""
+    try:
+        return name if "<a>".encode(name) == b"<a>" else None
+    except (LookupError, UnicodeError):  # LookupError too where it is none of text
+        return None
+
+
 def find_inside(root: Path, name: str, where: str) -> Path:
     """Return the path of a file that an annotation names, in the folder root.
 
@@ -74,26 +118,3 @@ def find_inside(root: Path, name: str, where: str) -> Path:
             f"{where}: {shown(name)} leads out of {root}; {fix}, not through a link"
         )
     return path
-
-
-def image_root(path: Path, images: Path | None, names: Iterable[str]) -> Path:
-    """Return the folder of the images that an annotation file names.
-
-    path: of the file; images: the folder, if it was given. names: of the images, of which the first
-    is looked for beside the file, in `images` there and one folder up, and in folders called like
-    the file's set (COCO's `annotations/instances_train2017.json` and `train2017`).
-    """
-    if images:
-        return Path(images)
-    folder = Path(path).parent
-    set_name = Path(path).stem.rpartition("_")[2]
-    up = folder.parent
-    known = (folder, folder / "images", up / "images", up / set_name, up / "images" / set_name, up)
-    first = next((name for name in names if isinstance(name, str)), "")
-    for root in known:
-        try:
-            if find_inside(root, first, "").is_file():
-                return root
-        except AnnotationError:  # told where the image is read
-            break
-    return folder / "images" if (folder / "images").is_dir() else folder

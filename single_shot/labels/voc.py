@@ -7,7 +7,7 @@ Development Kit, section 4), so that a box reaches from the edge xmin - 1 to the
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
+from unicodedata import normalize
 
 from single_shot.labels.annotations import (
     AnnotatedDataset,
@@ -17,13 +17,18 @@ from single_shot.labels.annotations import (
     Finding,
 )
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import RawImage, RawObject, assemble, check_objects
-from single_shot.labels.numbers_in_text import to_side
+from single_shot.labels.checks import (
+    AS_FOUND,
+    Choices,
+    RawImage,
+    RawObject,
+    assemble,
+    check_objects,
+)
+from single_shot.labels.image_files import IMAGE_FOLDERS
+from single_shot.labels.numbers_in_text import shown, to_side
 from single_shot.labels.pictures import pictures_by_stem
-from single_shot.labels.safe_files import read_bytes, read_text
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from single_shot.labels.safe_files import parse_xml, read_text
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -37,7 +42,9 @@ FORM = BoxForm(
     pixels=True,
     rule="pixels count from 1, and the box ends inside",
     first=1,
+    ends_inside=True,
 )
+ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls", "labels")
 MAX_XML_BYTES = 4 * 2**20
 MAX_LIST_BYTES = 64 * 2**20
 
@@ -51,65 +58,99 @@ def read_annotation(path: Path, class_names: Sequence[str]) -> tuple[Annotation,
 
     Bad objects are left out of the labels. Raises VocError where the whole file cannot be read.
     """
-    raw = _read_raw(Path(path), None, None)
+    raw = _read_raw(_parse(Path(path)), Path(path), None, None)
     labels, difficult, faults, _ = check_objects(raw, None, raw.size_px, FORM, tuple(class_names))
     return Annotation(raw.path, raw.size_px, labels, difficult), faults
 
 
 def read_sets(
-    parts: Sequence, class_names: Sequence[str] | None = None, images: Path | None = None
+    parts: Sequence,
+    class_names: Sequence[str] | None = None,
+    images: Path | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
     """Return the Annotations of sets of VOC folders.
 
     parts: pairs of folder and set, such as `[("VOC2007", "trainval"), ("VOC2012", "trainval")]`.
-    class_names: by default all that occur. images: their folder, by default JPEGImages.
-    Raises VocError for a list of ids that is absent or bad.
+    class_names: by default all that occur. images: their folder, by default JPEGImages. choices:
+    see `checks.Choices`. Raises VocError for a list of ids that is absent or bad.
     """
     pairs = [
         (Path(folder) / "Annotations" / f"{image_id}.xml", images or Path(folder) / "JPEGImages")
         for folder, split in parts
         for image_id in read_ids(folder, split)
     ]
-    return _read_files(parts[0][0], pairs, class_names)
+    return _read_files(parts[0][0], pairs, class_names, choices)
 
 
 def read_folder(
-    folder: Path, images: Path | None = None, class_names: Sequence[str] | None = None
+    folder: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
-    """Return the Annotations of all XML files in a folder, or in its folder Annotations.
+    """Return the Annotations of all XML files in a folder, or in its folder of annotations.
 
-    images: folder of the images, by default JPEGImages or images in the folder, or the folder of
-    the XML files. An image has the name of its XML file. Raises VocError where there is none.
+    images: folder of the images, by default the first that there is of JPEGImages and others beside
+    or above the annotations, or the folder of each XML file. choices: see `checks.Choices`.
+    Raises VocError where there is no XML file.
     """
     folder = Path(folder)
-    annotated = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
-    known = [folder / "JPEGImages", folder / "images", annotated]
-    root = Path(images) if images else next(path for path in known if path.is_dir())
-    paths = sorted(annotated.glob("*.xml"))
+    known = [folder / name for name in ANNOTATION_FOLDERS]
+    annotated = next((path for path in known if path.is_dir()), folder)
+    paths = sorted(path for path in annotated.rglob("*") if path.suffix.lower() == ".xml")
     if not paths:
         raise VocError(f"{annotated}: holds no .xml file; is it the folder of the annotations?")
-    return _read_files(annotated, [(path, root) for path in paths], class_names)
+    above = [annotated.parent] if annotated != folder or _holds_only_xml(annotated) else []
+    known = [place / name for place in (folder, *above) for name in IMAGE_FOLDERS]
+    root = Path(images) if images else next((path for path in known if path.is_dir()), annotated)
+    pairs = []
+    for path in paths:
+        nested = root / path.relative_to(annotated).parent
+        pairs.append((path, nested if nested.is_dir() else root))
+    return _read_files(annotated, pairs, class_names, choices)
 
 
-def _read_files(source, pairs, class_names):
+def _holds_only_xml(folder):
+    return all(path.suffix.lower() == ".xml" for path in folder.iterdir() if path.is_file())
+
+
+def _read_files(source, pairs, class_names, choices):
     """Return the Annotations of pairs of an XML file and the folder of its image."""
     raw_images, findings = [], []
     pictures = {root: pictures_by_stem(root) for root in {root for _, root in pairs}}
     for path, root in pairs:
-        picture = pictures[root].get(path.stem)
         try:
-            raw_images.append(
-                _read_raw(path, picture.name if picture else f"{path.stem}.jpg", root)
-            )
+            tree = _parse(path)
+            name = _picture_name(tree, path, pictures[root])
+            raw_images.append(_read_raw(tree, path, name, root, choices))
         except VocError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
-    return assemble(source, raw_images, FORM, class_names, findings)
+    return assemble(source, raw_images, FORM, class_names, findings, choices)
 
 
-def _read_raw(path, name, root):
-    """Return the RawImage in an XML file; raise VocError."""
-    tree = _parse(path)
-    size_px = tuple(_read_side(tree, side, path) for side in ("width", "height"))
+def _picture_name(tree, path, pictures):
+    """Return the file name of the image that an XML file describes; raise VocError.
+
+    That of its own name comes before the one that it states: files are renamed together, and what
+    is written in them stays behind.
+    """
+    stated = (tree.findtext("filename") or "").strip().replace("\\", "/").rpartition("/")[2]
+    same_stem = [picture.name for picture in pictures.get(normalize("NFC", path.stem), [])]
+    if stated in same_stem:
+        return stated
+    if len(same_stem) > 1:
+        raise VocError(
+            f"{path}: {' and '.join(same_stem)} are there, and filename is {shown(stated)}; name "
+            "one of them"
+        )
+    if same_stem:
+        return same_stem[0]
+    return stated or f"{path.stem}.jpg"
+
+
+def _read_raw(tree, path, name, root, choices=AS_FOUND):
+    """Return the RawImage in the tree of an XML file; raise VocError."""
     objects = [
         RawObject(
             (node.findtext("name") or "").strip(),
@@ -119,6 +160,11 @@ def _read_raw(path, name, root):
         )
         for number, node in enumerate(tree.iter("object"))
     ]
+    sides = [(tree.findtext(f"size/{side}") or "0").strip() for side in ("width", "height")]
+    if choices.repair and root is not None and sides == ["0", "0"]:
+        size_px = None  # that of the image
+    else:
+        size_px = tuple(_read_side(tree, side, path) for side in ("width", "height"))
     return RawImage(name, root, path, objects, size_px, str(path))
 
 
@@ -126,7 +172,10 @@ def _read_side(tree, side, path):
     try:
         return to_side(tree.findtext(f"size/{side}"))
     except ValueError as error:
-        raise VocError(f"{path}: size/{side} is {error}; give the image's pixels") from None
+        raise VocError(
+            f"{path}: size/{side} is {error}; give the image's pixels, or have --repair take them "
+            "from the image"
+        ) from None
 
 
 def _parse(path):
@@ -134,11 +183,9 @@ def _parse(path):
     if not path.is_file():
         raise VocError(f"{path}: no such file; every id of a set needs an annotation")
     try:
-        return fromstring(read_bytes(path, MAX_XML_BYTES))
+        return parse_xml(path, MAX_XML_BYTES)
     except AnnotationError as error:
         raise VocError(str(error)) from None
-    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        raise VocError(f"{path}: not safe, well-formed XML ({error!r}); write it again") from None
 
 
 class VocDataset(AnnotatedDataset):

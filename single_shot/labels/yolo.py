@@ -1,8 +1,10 @@
-"""YOLO's text files, read and checked.
+"""YOLO's text files, read and checked, in the layouts of Ultralytics, Darknet, LabelImg and others.
 
-Every image `images/NAME.jpg` has a file `labels/NAME.txt` with a line `class x_center y_center
-width height` for each object, in fractions of the image, classes counted from 0 (Ultralytics,
-Object Detection Datasets Overview). An image without a file is one without objects, and is noted.
+A text file has a line `class x_center y_center width height` for each object of an image, in
+fractions of it, classes counted from 0. It lies beside the image or, for `images/a.jpg`, at
+`labels/a.txt` (Ultralytics, Object Detection Datasets Overview). An image without a file is one
+without objects, and is noted. Names of classes are in classes.txt, obj.names or a YAML file, which
+may also say where the images of each set are.
 """
 
 from collections.abc import Sequence
@@ -10,10 +12,11 @@ from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import RawImage, RawObject, assemble
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.numbers_in_text import to_whole
-from single_shot.labels.pictures import pictures_by_stem
-from single_shot.labels.safe_files import read_text
+from single_shot.labels.pictures import SUFFIXES
+from single_shot.labels.safe_files import find_inside, read_text
+from single_shot.labels.shapes import bounds_of_flat
 
 import yaml
 
@@ -25,8 +28,11 @@ FORM = BoxForm(
 )
 MAX_LABEL_BYTES = 4 * 2**20
 MAX_NAMES_BYTES = 128 * 2**10
+MAX_LIST_BYTES = 64 * 2**20
 MAX_BRACKETS = 100  # PyYAML needs minutes for thousands of open ones
 FIELDS = 5
+NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+DARKNET_IMAGES = "obj_train_data"
 
 
 def read_yolo(
@@ -34,80 +40,194 @@ def read_yolo(
     images: Path | None = None,
     class_names: Sequence[str] | None = None,
     split: str | None = None,
+    choices: Choices = AS_FOUND,
 ) -> Annotations:
-    """Return the Annotations in a folder of YOLO's layout.
+    """Return the Annotations in a folder of one of YOLO's layouts, or of its YAML file.
 
-    images: folder of the images, by default `images` beside `labels`. split: such as `train`, where
-    the layout has one, as `labels/train` or `train/labels`. class_names: by default those of
-    classes.txt or data.yaml. Raises AnnotationError where folders, names or classes are missing.
+    images: folder of the images, by default found. split: a set, such as `train`, that the YAML
+    file names or that has folders of its own, `labels/train` or `train/labels`. class_names: by
+    default those of the file that has them. choices: see `checks.Choices`. Raises AnnotationError
+    where folders, names or classes are missing.
     """
     folder = Path(folder)
-    label_folder, image_folder = _folders(folder, images, split)
-    class_names = class_names or _find_names((folder, label_folder, label_folder.parent))
-    pictures = pictures_by_stem(image_folder)
-    texts = {path.stem: path for path in _files(label_folder, (".txt",))}
-    texts.pop("classes", None)
-    findings, raw_images = [], []
-    for stem in sorted(texts.keys() - pictures.keys()):
-        message = (
-            f"{texts[stem]}: no image {stem} in {image_folder}; put it there or remove the file"
-        )
-        findings.append(Finding("orphan annotation", message, texts[stem]))
-    for stem, picture in sorted(pictures.items()):
-        path = texts.get(stem, label_folder / f"{stem}.txt")
+    folder = folder if folder.is_dir() else folder.parent
+    pairs = _pairs(folder, images, split)
+    class_names = class_names or _find_names(folder, pairs)
+    findings = _orphans(pairs)
+    raw_images = []
+    for picture, path in pairs:
         try:
-            objects = _read_lines(path, findings) if stem in texts else []
+            objects = _read_lines(path) if path.is_file() else []
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
             continue
-        if stem not in texts:
-            message = f"{picture}: no {path.name} in {label_folder}; taken for one without objects"
+        if not path.is_file():
+            message = f"{picture}: no {path.name} in {path.parent}; taken for one without objects"
             findings.append(Finding("image without annotation", message, path, None, picture))
         raw_images.append(
-            RawImage(picture.name, image_folder, path, objects, None, str(path), "line")
+            RawImage(picture.name, picture.parent, path, objects, None, str(path), "line")
         )
-    return assemble(folder, raw_images, FORM, class_names, findings)
+    return assemble(folder, raw_images, FORM, class_names, findings, choices)
 
 
-def _folders(folder, images, split):
-    """Return the folders of the labels and the images; raise AnnotationError."""
-    tried = [folder / "labels" / split, folder / split / "labels"] if split else [folder / "labels"]
-    labels = next((path for path in tried if path.is_dir()), None)
-    if labels is None:
-        raise AnnotationError(
-            f"{folder}: no folder {' or '.join(str(path.relative_to(folder)) for path in tried)}; "
-            "is it the folder above labels and images?"
-        )
-    if not _files(labels, (".txt",)):
-        sets = sorted(path.name for path in labels.iterdir() if path.is_dir())
-        hint = f"; name two of its sets (--sets): {', '.join(sets)}" if sets else ""
-        raise AnnotationError(f"{labels}: holds no .txt file{hint}")
-    parts = ["images" if part == "labels" else part for part in labels.relative_to(folder).parts]
-    image_folder = Path(images) if images else folder.joinpath(*parts)
-    if not image_folder.is_dir():
-        raise AnnotationError(f"{image_folder}: no such folder; name the images' (--images)")
-    return labels, image_folder
+def find_sets(folder: Path) -> list[str]:
+    """Return the names of the sets that a folder of one of YOLO's layouts has, training first."""
+    file, content = _yaml(folder)
+    named = [key for key in ("train", "val", "valid", "test") if content.get(key)]
+    if named:
+        return named
+    places = [*folder.glob("labels/*"), *(path.parent for path in folder.glob("*/labels"))]
+    return sorted({path.name for path in places if path.is_dir()})
 
 
-def _files(folder, suffixes):
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+def _pairs(folder, images, split):
+    """Return pairs of an image and its text file, which need not exist; raise AnnotationError."""
+    if images:
+        beside = [folder / "labels" / split, folder / split] if split else [folder / "labels"]
+        texts = next((path for path in beside if path.is_dir()), folder)
+        pictures = _pictures(Path(images))
+        if not pictures:
+            raise AnnotationError(f"{images}: no such folder, or no image in it (--images)")
+        return [(picture, texts / f"{picture.stem}.txt") for picture in pictures]
+    pictures = _pictures_of_set(folder, split) if split else _all_pictures(folder)
+    return [(picture, _text_of(picture, folder)) for picture in pictures]
 
 
-def _find_names(folders):
-    """Return the class names in classes.txt or data.yaml of the first folder that has one."""
-    for folder in folders:
-        if (folder / "classes.txt").is_file():
-            text = read_text(folder / "classes.txt", MAX_NAMES_BYTES)
-            return [line.strip() for line in text.splitlines() if line.strip()]
-        if (folder / "data.yaml").is_file():
-            return _names_in_yaml(folder / "data.yaml")
+def _pictures_of_set(folder, split):
+    """Return the images of a set, by the YAML file's entry or by its folders."""
+    file, content = _yaml(folder)
+    entry = content.get(split)
+    if entry:
+        entries = entry if isinstance(entry, list) else [entry]
+        base = content.get("path")
+        found = [each for text in entries for each in _entry(folder, base, text, file)]
+        if not found:
+            raise AnnotationError(f"{file}: {split} holds no image; mend the path or remove it")
+        return sorted(set(found))
+    tried = [folder / "images" / split, folder / split / "images", folder / split]
+    for place in tried:
+        if place.is_dir() and (found := _pictures(place)):
+            return found
+    names = " or ".join(f"{path.relative_to(folder)}" for path in tried)
+    sets = ", ".join(find_sets(folder)) or "none"
+    raise AnnotationError(f"{folder}: no images in {names}; the sets there are {sets}")
+
+
+def _entry(folder, base, text, file):
+    """Return the images that an entry of a YAML file names: a folder, a list or one image.
+
+    Paths there are often those of another machine: the last parts of one that lie in the folder
+    count.
+    """
+    if not isinstance(text, str):
+        raise AnnotationError(f"{file}: {text!r} is no path; write a folder of images")
+    joined = "/".join(filter(None, (base if isinstance(base, str) else "", text)))
+    for whole in (joined, text):
+        parts = [part for part in whole.replace("\\", "/").split("/") if part not in ("", ".")]
+        for start in range(len(parts)):
+            tail = parts[start:]
+            if ".." in tail:
+                continue
+            place = find_inside(folder, "/".join(tail), str(file))
+            if place.is_dir():
+                return _pictures(place)
+            if place.is_file() and place.suffix.lower() in SUFFIXES:
+                return [place]
+            if place.is_file():
+                lines = read_text(place, MAX_LIST_BYTES).split("\n")
+                listed = (line.strip() for line in lines if line.strip())
+                return [each for line in listed for each in _listed(folder, line, place)]
+    raise AnnotationError(f"{file}: {text} is not in {folder}; mend the path")
+
+
+def _listed(folder, name, path):
+    """Return the image that a line of a list names, by the last parts that lie in the folder."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        place = folder.joinpath(*parts[start:])
+        if place.is_file():
+            return [find_inside(folder, "/".join(parts[start:]), str(path))]
+    raise AnnotationError(f"{path}: no image {name} in {folder}; put it there or remove the line")
+
+
+def _all_pictures(folder):
+    """Return the images of a folder without sets; raise AnnotationError where it has none."""
+    for place in (folder / "images", folder / DARKNET_IMAGES, folder):
+        found = _pictures(place) if place.is_dir() else []
+        if any(_text_of(picture, folder).is_file() for picture in found):
+            return found
+    sets = find_sets(folder)
+    hint = f"; name two of its sets (--sets): {', '.join(sets)}" if len(sets) > 1 else ""
     raise AnnotationError(
-        f"{folders[0]}: no classes.txt or data.yaml; name the classes in their order (--classes)"
+        f"{folder}: no images with text files, as images and labels, {DARKNET_IMAGES}, or side by "
+        f"side{hint}"
     )
 
 
-def _names_in_yaml(path):
-    """Return the list or mapping `names` of a data.yaml as a list; raise AnnotationError."""
+def _pictures(place):
+    """Return the images in a folder and in those in it, hidden ones apart."""
+    found = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(
+        p for p in found if not any(s.startswith(".") for s in p.relative_to(place).parts)
+    )
+
+
+def _text_of(picture, folder):
+    """Return the path of an image's text file: beside it, or in `labels` for its `images`."""
+    parts = list(picture.relative_to(folder).parts)
+    if "images" in parts[:-1]:
+        last = len(parts) - 2 - parts[-2::-1].index("images")
+        swapped = folder.joinpath(*parts[:last], "labels", *parts[last + 1 :]).with_suffix(".txt")
+        if swapped.parent.is_dir():
+            return swapped
+    return picture.with_suffix(".txt")
+
+
+def _orphans(pairs):
+    """Return a Finding for every text file beside those of images that belongs to none."""
+    known = {path for _, path in pairs}
+    names = {path.parent: picture.parent for picture, path in pairs}
+    findings = []
+    for texts, pictures in sorted(names.items()):
+        for path in sorted(texts.glob("*.txt")):
+            if path not in known and path.name not in (*NAME_FILES, "train.txt", "valid.txt"):
+                message = (
+                    f"{path}: no image {path.stem} in {pictures}; put it there or remove the file"
+                )
+                findings.append(Finding("orphan annotation", message, path))
+    return findings
+
+
+def _find_names(folder, pairs):
+    """Return the class names of the nearest file that has them; raise AnnotationError."""
+    places = {folder: None} | {path.parent: None for _, path in pairs[:1]}
+    places |= {path.parent.parent: None for _, path in pairs[:1] if path.parent != folder}
+    for place in places:
+        for name in NAME_FILES:
+            if (place / name).is_file():
+                text = read_text(place / name, MAX_NAMES_BYTES)
+                return [line.strip() for line in text.splitlines() if line.strip()]
+    file, content = _yaml(folder)
+    if file:
+        return _names_in_yaml(file, content)
+    raise AnnotationError(
+        f"{folder}: no classes.txt, obj.names or data.yaml; name the classes in their order "
+        "(--classes)"
+    )
+
+
+def yaml_file(folder: Path) -> Path | None:
+    """Return the YAML file of a folder that describes a data set, or None."""
+    files = [path for pattern in ("*.yaml", "*.yml") for path in sorted(folder.glob(pattern))]
+    usual = [path for path in files if path.stem in ("data", "dataset")]
+    return next(iter(usual or (files if len(files) == 1 else [])), None)
+
+
+def _yaml(folder):
+    """Return the YAML file of a folder and its content, (None, {}) without one."""
+    path = yaml_file(folder)
+    if path is None:
+        return None, {}
     fix = "write `names: [first, second]` or name the classes (--classes)"
     text = read_text(path, MAX_NAMES_BYTES)
     if text.count("[") + text.count("{") > MAX_BRACKETS:
@@ -118,33 +238,52 @@ def _names_in_yaml(path):
     except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise AnnotationError(f"{path}: no YAML that can be read ({reason}); {fix}") from None
-    names = content.get("names") if isinstance(content, dict) else None
+    return path, content if isinstance(content, dict) else {}
+
+
+def _names_in_yaml(path, content):
+    """Return the list or mapping `names` of a YAML file as a list; raise AnnotationError."""
+    names = content.get("names")
     if isinstance(names, dict) and all(str(key) in names for key in range(len(names))):
         names = [names[str(key)] for key in range(len(names))]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise AnnotationError(f"{path}: names is no list of texts, nor are they numbered; {fix}")
+        raise AnnotationError(
+            f"{path}: names is no list of texts, nor are they numbered; write `names: [first, "
+            "second]` or name the classes (--classes)"
+        )
     return names
 
 
-def _read_lines(path, findings):
-    """Return the RawObjects of a label file; a line of other than five fields is a Finding."""
+def _read_lines(path):
+    """Return the RawObjects of a label file."""
     objects = []
     for number, line in enumerate(read_text(path, MAX_LABEL_BYTES).split("\n"), start=1):
         fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != FIELDS:
-            message = (
-                f"{path}, line {number}: {len(fields)} fields; a box has five: class x_center "
-                "y_center width height (polygons and scores are not read)"
-            )
-            findings.append(Finding("bad row", message, path, number))
-            continue
-        try:
-            class_id = to_whole(fields[0])
-        except ValueError as error:
-            message = f"{path}, line {number}: class is {error}; write its number, from 0"
-            findings.append(Finding("unknown class", message, path, number))
-            continue
-        objects.append(RawObject(class_id, tuple(fields[1:]), number))
+        if fields:
+            objects.append(_object(fields, number))
     return objects
+
+
+def _object(fields, number):
+    """Return the RawObject of the fields of a line: a box, one with a score, or a polygon."""
+    try:
+        class_id = to_whole(fields[0])
+    except ValueError as error:
+        fault = "unknown class", f"class is {error}; write its number, from 0"
+        return RawObject(None, (), number, fault=fault)
+    values = fields[1:]
+    if len(fields) == FIELDS + 1:
+        doubt = "score", "the sixth number of the line is left out"
+        return RawObject(class_id, tuple(values[:-1]), number, doubt=doubt)
+    if len(fields) == FIELDS:
+        return RawObject(class_id, tuple(values), number)
+    try:
+        xmin, ymin, xmax, ymax = bounds_of_flat(values)
+    except ValueError:
+        fault = (
+            "bad row",
+            f"{len(fields)} fields; a box has five: class x_center y_center width height",
+        )
+        return RawObject(class_id, (), number, fault=fault)
+    box = (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
+    return RawObject(class_id, box, number, doubt=("polygon", "its bounds are taken"))

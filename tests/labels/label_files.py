@@ -4,9 +4,9 @@ import csv
 import io
 import json
 from functools import lru_cache
+from xml.etree.ElementTree import Element, SubElement, tostring
 
-from single_shot.labels.formats import READERS
-from single_shot.labels.voc import read_folder
+from single_shot.labels.formats import FILE_READERS, FOLDER_READERS
 from single_shot.labels.voc_writer import annotation_xml
 from single_shot.labels.yolo import read_yolo
 from utils.records import encode_jpeg, pack_sample
@@ -16,7 +16,8 @@ import numpy as np
 
 NAMES = ("cat", "dog", "rød panda")
 SIZE_PX = (40, 30)
-FORMATS = ("voc", "coco", "csv", "yolo", "lst", "rec")
+FORMATS = ("voc", "coco", "csv", "yolo", "lst", "rec", "cvat", "createml", "label-studio", "via")
+FORMATS += ("labelme", "supervisely")
 
 
 @lru_cache
@@ -114,7 +115,108 @@ def _lst(images, names):
     return {"labels.lst": "".join(lines), "classes.txt": "".join(f"{name}\n" for name in names)}
 
 
-WRITERS = {"voc": _voc, "coco": _coco, "csv": _csv, "yolo": _yolo, "lst": _lst}
+def _cvat(images, names):
+    width, height = SIZE_PX
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    for number, objects in enumerate(images):
+        sides = {"width": str(width), "height": str(height)}
+        node = SubElement(root, "image", id=str(number), name=f"{number}.jpg", **sides)
+        for class_id, *corners in objects:
+            edges = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(str, corners), strict=True))
+            SubElement(node, "box", label=names[class_id], occluded="0", **edges)
+    return {"labels.xml": tostring(root, encoding="utf-8").decode()}
+
+
+def _createml(images, names):
+    content = [
+        {
+            "image": f"{number}.jpg",
+            "annotations": [
+                {
+                    "label": names[class_id],
+                    "coordinates": {
+                        "x": (xmin + xmax) / 2,
+                        "y": (ymin + ymax) / 2,
+                        "width": xmax - xmin,
+                        "height": ymax - ymin,
+                    },
+                }
+                for class_id, xmin, ymin, xmax, ymax in objects
+            ],
+        }
+        for number, objects in enumerate(images)
+    ]
+    return {"labels.json": json.dumps(content, ensure_ascii=False)}
+
+
+def _label_studio(images, names):
+    width, height = SIZE_PX
+    content = []
+    for number, objects in enumerate(images):
+        results = []
+        for class_id, xmin, ymin, xmax, ymax in objects:
+            value = {"x": 100 * xmin / width, "y": 100 * ymin / height, "rotation": 0}
+            value |= {"width": 100 * (xmax - xmin) / width, "height": 100 * (ymax - ymin) / height}
+            value["rectanglelabels"] = [names[class_id]]
+            sides = {"original_width": width, "original_height": height}
+            results.append({"type": "rectanglelabels", "value": value, **sides})
+        task = {"id": number, "data": {"image": f"/data/upload/1/{number}.jpg"}}
+        content.append(task | {"annotations": [{"result": results, "was_cancelled": False}]})
+    return {"labels.json": json.dumps(content, ensure_ascii=False)}
+
+
+def _via(images, names):
+    content = {}
+    for number, objects in enumerate(images):
+        regions = [
+            {
+                "shape_attributes": {"name": "rect", "x": xmin, "y": ymin}
+                | {"width": xmax - xmin, "height": ymax - ymin},
+                "region_attributes": {"label": names[class_id]},
+            }
+            for class_id, xmin, ymin, xmax, ymax in objects
+        ]
+        content[f"{number}.jpg123"] = {"filename": f"{number}.jpg", "size": 123, "regions": regions}
+    return {"labels.json": json.dumps(content, ensure_ascii=False)}
+
+
+def _labelme(images, names):
+    width, height = SIZE_PX
+    files = {}
+    for number, objects in enumerate(images):
+        shapes = [
+            {"label": names[class_id], "points": [[xmax, ymin], [xmin, ymax]]}
+            | {"shape_type": "rectangle", "flags": {}, "group_id": None}
+            for class_id, xmin, ymin, xmax, ymax in objects
+        ]
+        content = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imageData": None}
+        content |= {"imagePath": f"{number}.jpg", "imageHeight": height, "imageWidth": width}
+        files[f"{number}.json"] = json.dumps(content, ensure_ascii=False)
+    return files
+
+
+def _supervisely(images, names):
+    width, height = SIZE_PX
+    files = {}
+    for number, objects in enumerate(images):
+        figures = [
+            {"classTitle": names[class_id], "geometryType": "rectangle"}
+            | {"points": {"exterior": [[xmin, ymin], [xmax, ymax]], "interior": []}}
+            for class_id, xmin, ymin, xmax, ymax in objects
+        ]
+        content = {"description": "", "tags": [], "size": {"height": height, "width": width}}
+        content["objects"] = figures
+        files[f"ann/{number}.jpg.json"] = json.dumps(content, ensure_ascii=False)
+    return files | {"meta.json": json.dumps({"classes": [{"title": name} for name in names]})}
+
+
+WRITERS = {
+    **{"voc": _voc, "coco": _coco, "csv": _csv, "yolo": _yolo, "lst": _lst, "cvat": _cvat},
+    **{"createml": _createml, "label-studio": _label_studio, "via": _via},
+    **{"labelme": _labelme, "supervisely": _supervisely},
+}
+IMAGE_FOLDERS = {"supervisely": "img"}  # images elsewhere
 
 
 def write_source(folder, name, images, names=NAMES):
@@ -123,7 +225,7 @@ def write_source(folder, name, images, names=NAMES):
     if name == "rec":
         (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
         return write_rec(folder / "labels.rec", images)
-    write_images(folder / "images", len(images))
+    write_images(folder / IMAGE_FOLDERS.get(name, "images"), len(images))
     for path, content in texts_of(name, images, names).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
@@ -132,10 +234,11 @@ def write_source(folder, name, images, names=NAMES):
 
 def source_of(folder, name):
     """Return what the reader of a format is given for a folder that `write_source` has filled."""
-    return folder if name in ("voc", "yolo") else folder / f"labels.{SUFFIXES[name]}"
+    return folder / f"labels.{SUFFIXES[name]}" if name in SUFFIXES else folder
 
 
-SUFFIXES = {"coco": "json", "csv": "csv", "lst": "lst", "rec": "rec"}
+SUFFIXES = {"coco": "json", "csv": "csv", "lst": "lst", "rec": "rec", "cvat": "xml"}
+SUFFIXES |= dict.fromkeys(("createml", "label-studio", "via"), "json")
 
 
 def write_rec(path, images):
@@ -149,5 +252,5 @@ def write_rec(path, images):
 
 def read(name, source, **options):
     """Return the Annotations that the reader of a format finds."""
-    reader = {"voc": read_folder, "yolo": read_yolo, **READERS}[name]
+    reader = {"yolo": read_yolo, **FILE_READERS, **FOLDER_READERS}[name]
     return reader(source, **options)

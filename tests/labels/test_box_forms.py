@@ -21,8 +21,8 @@ SIZE_PX = (40, 20)
     ],
 )
 def test_one_box_in_five_forms(form, values):
-    row, rounded = to_row(2, values, form, SIZE_PX, "here")
-    assert row == (2, 0.25, 0.25, 0.5, 0.75) and not rounded
+    row, rounded, repairs = to_row(2, values, form, SIZE_PX, "here")
+    assert row == (2, 0.25, 0.25, 0.5, 0.75) and not rounded and not repairs
     assert to_row(2, [str(value) for value in values], form, SIZE_PX, "here")[0] == row
 
 
@@ -30,15 +30,46 @@ def test_one_box_in_five_forms(form, values):
     "form, values", [(voc.FORM, (1, 1, 40, 20)), (yolo.FORM, (0.5, 0.5, 1, 1))]
 )
 def test_the_whole_image_is_legal(form, values):
-    assert to_row(0, values, form, SIZE_PX, "here") == ((0, 0, 0, 1, 1), False)
+    assert to_row(0, values, form, SIZE_PX, "here") == ((0, 0, 0, 1, 1), False, [])
 
 
-def test_one_pixel_has_two_different_edges_only_in_pixels_from_1():
-    """VOC's corners lie inside the box, but equal ones are more often a slip than one pixel."""
+def test_one_pixel_has_two_different_edges_only_where_boxes_end_inside():
+    row = to_row(0, (5, 5, 5, 9), voc.FORM, SIZE_PX, "here")[0]
+    assert row[3] - row[1] == pytest.approx(1 / 40)
     with pytest.raises(BadObject, match="zero-area"):
-        to_row(0, (5, 5, 5, 9), voc.FORM, SIZE_PX, "here")
-    row, _ = to_row(0, (5, 5, 6, 9), voc.FORM, SIZE_PX, "here")
-    assert row[3] - row[1] == pytest.approx(2 / 40)
+        to_row(0, (5, 5, 5, 9), csv_labels.FORM, SIZE_PX, "here")
+    with pytest.raises(BadObject, match="reversed box, xmin 5 is above xmax 4"):
+        to_row(0, (5, 5, 4, 9), voc.FORM, SIZE_PX, "here")
+
+
+def test_a_box_of_one_pixel_is_a_slip_of_the_hand():
+    with pytest.raises(BadObject, match="zero-area"):
+        to_row(0, (5, 5, 5, 5), voc.FORM, SIZE_PX, "here")
+
+
+@pytest.mark.parametrize(
+    "form, values, edges_px, done",
+    [
+        (csv_labels.FORM, (20, 15, 10, 5), (10, 5, 20, 15), "corners were swapped"),
+        (voc.FORM, (20, 6, 11, 15), (10, 5, 20, 15), "corners were swapped"),
+        (coco_json.FORM, (20, 5, -10, 10), (10, 5, 20, 15), "corners were swapped"),
+        (coco_json.FORM, (10, 5, 30.9, 10), (10, 5, 40, 15), "the box ended beyond the border"),
+        (voc.FORM, (0, 6, 20, 15), (0, 5, 20, 15), "the box ended beyond the border"),
+        (yolo.FORM, (0.5, 0.5, 1.02, 0.5), (0, 5, 40, 15), "the box ended beyond the border"),
+    ],
+)
+def test_what_can_be_mended_in_one_way_is_repaired(form, values, edges_px, done):
+    with pytest.raises(BadObject):
+        to_row(0, values, form, SIZE_PX, "here")
+    row, rounded, repairs = to_row(0, values, form, SIZE_PX, "here", repair=True)
+    np.testing.assert_allclose(np.array(row[1:]) * [40, 20, 40, 20], edges_px, atol=1e-5)
+    assert repairs == [done] and not rounded
+
+
+@pytest.mark.parametrize("values", [(10, 5, 31.1, 10), (10, 5, 0, 10), (50, 5, 3, 3)])
+def test_the_rest_is_not(values):
+    with pytest.raises(BadObject):
+        to_row(0, values, coco_json.FORM, SIZE_PX, "here", repair=True)
 
 
 BAD = [
@@ -75,7 +106,7 @@ def test_a_bad_box_is_named(form, values, kind, message):
 
 
 def test_printed_decimals_are_set_on_the_border_and_counted():
-    row, rounded = to_row(0, (0, 0, 40.09, 20), csv_labels.FORM, SIZE_PX, "here")
+    row, rounded, _ = to_row(0, (0, 0, 40.09, 20), csv_labels.FORM, SIZE_PX, "here")
     assert row == (0, 0, 0, 1, 1) and rounded
     with pytest.raises(BadObject):
         to_row(0, (0, 0, 40.11, 20), csv_labels.FORM, SIZE_PX, "here")

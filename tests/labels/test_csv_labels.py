@@ -1,12 +1,14 @@
 """CSV in two layouts: the banana set's rows, and one image a row."""
 
 from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.checks import Choices
 from single_shot.labels.csv_labels import read_csv
 
 import numpy as np
 import pytest
 from label_files import NAMES, fractions, write_images
 
+AS_FOUND_WITH_CLASS_FIRST = Choices(columns=("image", "class", "xmin", "ymin", "xmax", "ymax"))
 HEADER = "img_name,label,xmin,ymin,xmax,ymax\n"
 
 
@@ -56,9 +58,79 @@ def test_one_image_a_row_with_groups_of_five(opened):
         found.items[0].labels, fractions([(0, 0, 0, 40, 30), (1, 1, 2, 3, 4)])
     )
     assert len(found.items[1].labels) == 0
+
+
+def test_one_object_a_row_without_a_header(opened):
+    """keras-retinanet's: every row after the first of an image was once left out."""
     found = opened("0.jpg,0,0,40,30,cat\n1.jpg,5,5,5,9,dog\n0.jpg,1,2,3,4,dog\n")
-    assert [finding.kind for finding in found.faults] == ["zero area", "duplicate image"]
-    assert "label.csv, line 2, object 0: zero-area" in str(found.faults[0])
+    np.testing.assert_allclose(
+        found.items[0].labels, fractions([(0, 0, 0, 40, 30), (1, 1, 2, 3, 4)])
+    )
+    assert [finding.kind for finding in found.faults] == ["zero area"]
+    assert "label.csv, line 2: zero-area" in str(found.faults[0])
+    found = opened("0.jpg,,,,,\n1.jpg,5,5,8,9,dog\n")
+    assert [len(item.labels) for item in found.items] == [0, 1] and not found.findings
+
+
+def test_keras_yolo3_separates_boxes_by_blanks(opened):
+    found = opened("0.jpg 0,0,40,30,0 1,2,3,4,1\n1.jpg 4,3,8,9,1\n", class_names=("cat", "dog"))
+    np.testing.assert_allclose(
+        found.items[0].labels, fractions([(0, 0, 0, 40, 30), (1, 1, 2, 3, 4)])
+    )
+
+
+@pytest.mark.parametrize(
+    "header, row",
+    [
+        ("image,x1,y1,x2,y2,class", "0.jpg,10,0,40,30,cat"),
+        ("filename;class;xmin;ymin;xmax;ymax", "0.jpg;cat;10,0;0;40;30"),
+        ("image_id\tlabel\txmin\tymin\txmax\tymax", "0\tcat\t10\t0\t40\t30"),
+        ("image_path,label,x,y,width,height", "C:\\set\\0.jpg,cat,10,0,30,30"),
+        ("image_id,width,height,bbox,label", '0,40,30,"[10.0, 0, 30, 30]",cat'),
+        ("ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf", "0,cat,0.25,1.0,0,1,1"),
+    ],
+)
+def test_headers_that_people_have_are_read(opened, header, row):
+    found = opened(f"{header}\n{row}\n")
+    assert not found.findings and found.class_names == ("cat",)
+    np.testing.assert_allclose(found.items[0].labels, [[0, 0.25, 0, 1, 1]])
+    assert found.items[0].difficult.tolist() == ["IsGroupOf" in header]
+
+
+def test_without_a_class_there_must_be_one_name(opened):
+    text = 'image_id,bbox\n0,"[10, 0, 30, 30]"\n'
+    with pytest.raises(AnnotationError, match="no column names the class"):
+        opened(text)
+    assert opened(text, class_names=["wheat"]).items[0].labels[0, 0] == 0
+
+
+def test_classes_that_a_table_wrote_with_a_point_are_whole(opened):
+    text = f"{HEADER}0.jpg,0.0,0,0,40,30\n1.jpg,1.0,4,3,8,9\n"
+    assert opened(text).class_names == ("0", "1")
+    assert opened(text, class_names=("cat", "dog")).items[1].labels[0, 0] == 1
+
+
+def test_classes_that_count_from_1_are_said(opened):
+    text = f"{HEADER}0.jpg,1,0,0,40,30\n1.jpg,2,4,3,8,9\n"
+    found = opened(text, class_names=("cat", "dog"))
+    assert [item.labels[0, 0] for item in found.items] == [0, 1]
+    assert "class ids run from 1 to 2: the first class is 1" in found.conventions
+
+
+def test_rows_that_can_be_read_in_two_ways_are_asked_for(opened):
+    text = "0.jpg,0,9,20,30,28\n1.jpg,1,2,9,8,12\n"
+    with pytest.raises(AnnotationError, match="class first or last; say which .--columns image"):
+        opened(text)
+    first = AS_FOUND_WITH_CLASS_FIRST
+    found = opened(text, choices=first)
+    assert found.class_names == ("0", "1")
+    np.testing.assert_allclose(found.items[0].labels, fractions([(0, 9, 20, 30, 28)]))
+
+
+def test_fractions_are_told_by_the_whole_file(opened):
+    found = opened(f"{HEADER}0.jpg,cat,0.25,0,1,1\n1.jpg,cat,0,0,0.5,1\n")
+    np.testing.assert_allclose(found.items[1].labels, [[0, 0, 0, 0.5, 1]])
+    assert any("boxes are fractions" in said for said in found.conventions)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +141,7 @@ def test_one_image_a_row_with_groups_of_five(opened):
         ("0.jpg,,1,2,3,4", "unknown class", "line 3: name is ''"),
         ("0.jpg,cat,1,2,41,4", "out of range", "line 3: xmin 1 to xmax 41 leaves the image"),
         ("z.jpg,cat,1,2,4,4", "image missing", "no image"),
-        ("../0.jpg,cat,1,2,4,4", "unsafe path", "may lead elsewhere"),
+        ("../z.jpg,cat,1,2,4,4", "unsafe path", "may lead elsewhere"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(opened, tmp_path, row, kind, message):
@@ -85,7 +157,7 @@ def test_a_bad_row_is_named_by_its_line(opened, tmp_path, row, kind, message):
         ("img_name,label,xmin\n0.jpg,0,1\n", "neither a header with img_name"),
         ("0.jpg,1,2,3,4\n", "neither a header with img_name"),
         (f'{HEADER}"0.jpg,cat,1,2,3,4\n', "line 2: no CSV"),
-        (f"{HEADER}0.jpg,cat,0.1,0.2,0.5,1\n", "look like fractions"),
+        (f"{HEADER}0.jpg,cat,0,0,1,1\n", "look like fractions"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(opened, text, message):

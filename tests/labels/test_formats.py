@@ -1,7 +1,7 @@
 """The format is guessed where it is plain, and asked for where it is not."""
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.formats import FORMATS, guess_format, read_source
+from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
 
 import pytest
 from label_files import write_source
@@ -14,7 +14,8 @@ def test_every_format_is_guessed_from_folder_and_file(tmp_path, name):
     source = write_source(tmp_path / "set", name, IMAGES)
     (tmp_path / "set" / "manifest.json").write_text("{}")  # of a data set, and no labels
     assert guess_format(tmp_path / "set")[0] == name
-    assert guess_format(source)[0] == name
+    if source.is_file():
+        assert guess_format(source)[0] == name
     (part,) = read_source(tmp_path / "set", name)
     assert len(part.items) == 2 and not part.findings
 
@@ -23,7 +24,7 @@ def test_what_is_not_plain_is_asked_for(tmp_path):
     write_source(tmp_path, "csv", IMAGES)
     write_source(tmp_path, "yolo", IMAGES)
     with pytest.raises(
-        AnnotationError, match=r"more than one fits: csv \(\*.csv\), yolo \(labels\)"
+        AnnotationError, match=r"more than one fits: csv \(labels.csv\), yolo \(labels/0.txt\)"
     ):
         guess_format(tmp_path)
     (tmp_path / "empty").mkdir()
@@ -58,3 +59,117 @@ def test_classes_are_those_of_the_first_set(tmp_path):
     assert [finding.kind for finding in val.faults] == ["unknown class"]
     train, val = read_source(source, "voc", class_names=["dog", "cat"], sets=["train", "val"])
     assert train.items[0].labels[0, 0] == 1 and val.items[0].labels[0, 0] == 0
+
+
+LAYOUTS = {
+    "roboflow coco": (
+        "coco",
+        {"train/_annotations.coco.json": 2, "valid/_annotations.coco.json": 1}
+        | {"test/_annotations.coco.json": 1},
+        ["train/_annotations.coco.json", "valid/_annotations.coco.json"],
+    ),
+    "coco": (
+        "coco",
+        {"annotations/instances_train2017.json": 2, "annotations/instances_val2017.json": 1},
+        ["annotations/instances_train2017.json", "annotations/instances_val2017.json"],
+    ),
+    "detr": (
+        "coco",
+        {"annotations/custom_train.json": 2, "annotations/custom_val.json": 1},
+        ["annotations/custom_train.json", "annotations/custom_val.json"],
+    ),
+    "csv": ("csv", {"train_labels.csv": 2, "test_labels.csv": 1}, None),
+    "voc folders": ("voc", {"train": 2, "valid": 1}, ["train", "valid"]),
+    "yolo outside": ("yolo", {"train": 2, "valid": 1, "test": 1}, ["train", "valid"]),
+    "supervisely": ("supervisely", {"train": 2, "val": 1}, ["train", "val"]),
+    "labelme": ("labelme", {"train": 2, "val": 1}, ["train", "val"]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_sets_of_an_export_are_its_own(tmp_path, layout):
+    name, sets, expected = LAYOUTS[layout]
+    for number, (place, count) in enumerate(sets.items()):
+        images = IMAGES[:count] if number == 0 else IMAGES[:1] * count
+        folder = tmp_path / f"made{number}"
+        source = write_source(folder, name, images)
+        target = tmp_path / "set" / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_file():
+            source.rename(target)
+            (folder / "images").rename(target.parent / f"images{target.stem}")
+        else:
+            folder.rename(target)
+        if target.suffix == ".json":  # COCO's and Roboflow's images have a folder for each set
+            moved = target.parent / f"images{target.stem}"
+            word = target.stem.rpartition("_")[2]
+            moved.rename(target.parent / "images" if "coco" in word else tmp_path / "set" / word)
+    if layout == "csv":
+        for number, place in enumerate(sets):
+            (tmp_path / "set" / f"images{place[:-4]}").rename(tmp_path / "set" / f"im{number}")
+        (tmp_path / "set" / "im0").rename(tmp_path / "set" / "images")
+    if name == "yolo":
+        (tmp_path / "set" / "train" / "classes.txt").rename(tmp_path / "set" / "classes.txt")
+    assert guess_format(tmp_path / "set")[0] == name
+    found, unused = own_sets(tmp_path / "set", name)
+    assert found == (expected or [*sets]) and len(unused) == len(sets) - 2
+    train, val = read_source(tmp_path / "set", name, sets=found)
+    assert [len(train.items), len(val.items)] == [2, 1]
+    assert not train.faults and not val.faults
+
+
+def test_a_source_without_sets_has_none(tmp_path):
+    for name in FORMATS:
+        write_source(tmp_path / name, name, IMAGES)
+        assert own_sets(tmp_path / name, name) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text, sets",
+    [
+        ("train: ../train/images\nval: ../valid/images\n", ["train", "val"]),
+        ("path: /home/ann/set\ntrain: train/images\nval: valid/images\n", ["train", "val"]),
+        ("train: [train/images]\nval: valid\\images\ntest: valid/images\n", ["train", "val"]),
+        ("train: train.txt\nval: valid/images/0.jpg\n", ["train", "val"]),
+    ],
+)
+def test_a_yaml_file_names_the_sets(tmp_path, text, sets):
+    for place in ("train", "valid"):
+        write_source(tmp_path / place, "yolo", IMAGES)
+        (tmp_path / place / "classes.txt").unlink()
+    (tmp_path / "train.txt").write_text("./train/images/0.jpg\n/x/set/train/images/1.jpg\n")
+    (tmp_path / "data.yaml").write_text(f"names: [cat, dog]\n{text}")
+    for source in (tmp_path, tmp_path / "data.yaml"):
+        assert guess_format(source)[0] == "yolo"
+        found, unused = own_sets(source, "yolo")
+        assert found == sets and unused == (["test"] if "test" in text else [])
+        train, val = read_source(source, "yolo", sets=found)
+        assert len(train.items) == 2 and len(val.items) == (1 if "0.jpg" in text else 2)
+        assert not train.faults
+        assert {item.image.parts[-3] for item in val.items} == {"valid"}
+
+
+@pytest.mark.parametrize("entry", ["../../elsewhere/pictures", "absent", "{a: b}"])
+def test_a_set_that_is_not_there_is_named(tmp_path, entry):
+    source = write_source(tmp_path / "set", "yolo", IMAGES)
+    (source / "data.yaml").write_text(f"names: [cat, dog]\ntrain: {entry}\nval: images\n")
+    with pytest.raises(AnnotationError, match="data.yaml: "):
+        read_source(source, "yolo", sets=["train", "val"])
+
+
+def test_labels_lie_beside_the_images_or_as_darknet_has_them(tmp_path):
+    for layout in ("beside", "obj_train_data"):
+        source = write_source(tmp_path / layout, "yolo", IMAGES)
+        place = source if layout == "beside" else source / "obj_train_data"
+        place.mkdir(exist_ok=True)
+        for folder in ("images", "labels"):
+            for path in (source / folder).iterdir():
+                path.rename(place / path.name)
+            (source / folder).rmdir()
+        if layout != "beside":
+            (source / "classes.txt").rename(source / "obj.names")
+            (source / "train.txt").write_text("data/obj_train_data/0.jpg\n")
+        (source / "notes.json").write_text('{"categories": [], "info": {}}')  # Label Studio's
+        assert guess_format(source)[0] == "yolo"
+        (part,) = read_source(source, "yolo")
+        assert [len(item.labels) for item in part.items] == [1, 1] and not part.findings

@@ -50,7 +50,7 @@ TOKENS = [
         b"1.5",
         b"-0",
     ),
-    *(b"../0.jpg", b"/etc/passwd", b"C:\\0.jpg", b"..\\0.jpg", b".", b"a" * 300, b"sub/link.jpg"),
+    *(b"../0.jpg", b"/etc/passwd", b"C:\\0.jpg", b"..\\0.jpg", b".", b"a" * 300, b".sub/link.jpg"),
     *(b"\0", b"\xff\xfe", b"\xfe\xff\xd8", b"\xef\xbb\xbf", "\u0663\u202e\u2028\x85".encode()),
     *(b"\n", b"\r", b"\t", b",", b'"', b"'", b"<", b"&", b"{", b"]", b": ", b"- ", b"\n\n0.jpg"),
     *(b"true", b"null", b"{}", b"[]", b"[1]", b'"x"', b'{"id": 1}', b"[" * 3000, b"<a>" * 3000),
@@ -110,8 +110,8 @@ def fresh(tmp_path_factory):
     root = tmp_path_factory.mktemp("fuzz")
     write_images(root / "images", 3)
     (root / "outside.jpg").write_bytes(jpeg(0))
-    (root / "images" / "sub").mkdir()
-    (root / "images" / "sub" / "link.jpg").symlink_to(root / "outside.jpg")
+    (root / "images" / ".sub").mkdir()
+    (root / "images" / ".sub" / "link.jpg").symlink_to(root / "outside.jpg")
     numbers = count()
 
     def make():
@@ -209,13 +209,14 @@ def test_a_spoiled_record_file_is_read_or_refused(fresh, images, data):
     check_outcome(lambda: read("rec", folder / "labels.rec"), folder)
 
 
-@pytest.mark.parametrize("name", [*SUFFIXES, "voc", "yolo"])
+@pytest.mark.parametrize("name", FORMATS)
 @limited
 @given(content=st.binary(max_size=400))
 def test_binary_junk_is_refused(fresh, name, content):
     folder = fresh()
-    paths = {"voc": "0.xml", "yolo": "labels/0.txt"}
-    write_texts(folder, {paths.get(name, f"labels.{SUFFIXES.get(name)}"): content})
+    paths = {"voc": "0.xml", "yolo": "labels/0.txt", "labelme": "0.json"}
+    paths["supervisely"] = "ann/0.jpg.json"
+    write_texts(folder, {paths.get(name) or f"labels.{SUFFIXES[name]}": content})
     (folder / "classes.txt").write_text("cat\n")
     check_outcome(lambda: read(name, source_of(folder, name), images=fresh.images), folder)
 

@@ -52,7 +52,7 @@ def test_a_sixth_column_says_difficult(tmp_path):
         ("0\t2\t5\t0\t0\t0\t1\t0.jpg", "bad row", "line 1: label length 6"),
         ("0\t2\t5\t0\t10\t10\t20\t20\t0.jpg", "outside image", "line 1, object 0: xmin 10"),
         ("0\t2\t5\t0.5\t0\t0\t1\t1\t0.jpg", "unknown class", "line 1, object 0: class id is 0.5"),
-        ("0\t2\t5\t0\t0\t0\t1\t1\t/0.jpg", "unsafe path", "line 1: file name '/0.jpg'"),
+        ("0\t2\t5\t0\t0\t0\t1\t1\t/z.jpg", "unsafe path", "line 1: file name '/z.jpg'"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, kind, message):

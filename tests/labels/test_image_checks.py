@@ -37,11 +37,11 @@ def test_bad_images_are_named_and_left_out(source):
 def test_an_image_whose_objects_are_all_bad_is_left_out(source):
     """Without them, it would teach that they are background; one that never had any stays."""
     text = (source / "Annotations/2.xml").read_text()
-    (source / "Annotations/2.xml").write_text(text.replace("<xmin>6", "<xmin>9"))
+    (source / "Annotations/2.xml").write_text(text.replace("<xmin>6", "<xmin>10"))
     opened = read("voc", source)
     assert [len(item.labels) for item in opened.items] == [1, 0, 0]
     found = check_images(opened)
-    assert kinds(found) == ["zero area", "no object left"] and len(found.faults) == 1
+    assert kinds(found) == ["reversed", "no object left"] and len(found.faults) == 1
     assert [item.image.name for item in found.items] == ["0.jpg", "1.jpg"]
 
 

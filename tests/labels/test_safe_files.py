@@ -1,7 +1,7 @@
 """Text of bounded size in known encodings, and names that stay in their folder."""
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.safe_files import find_inside, image_root, read_bytes, read_text
+from single_shot.labels.safe_files import find_inside, parse_xml, read_bytes, read_text
 
 import pytest
 
@@ -75,12 +75,16 @@ def test_links_within_the_folder_are_legal_and_others_not(tmp_path):
             find_inside(folder, name, "here")
 
 
-@pytest.mark.parametrize(
-    "place", ["set", "set/images", "images", "train2017", "images/train2017", "."]
-)
-def test_the_image_folder_is_found_beside_the_file(tmp_path, place):
-    path = tmp_path / "set" / "instances_train2017.json"
-    (tmp_path / place).mkdir(parents=True, exist_ok=True)
-    (tmp_path / place / "a.jpg").write_bytes(b"")
-    assert image_root(path, None, iter(["a.jpg"])) == tmp_path / place
-    assert image_root(path, tmp_path / "given", ["a.jpg"]) == tmp_path / "given"
+@pytest.mark.parametrize("encoding", ["gb2312", "shift_jis", "windows-1251", "utf-8", "utf-16"])
+def test_xml_is_read_in_the_encoding_that_it_declares(tmp_path, encoding):
+    name = {"gb2312": "苹果", "shift_jis": "りんご"}.get(encoding, "яблоко")
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n<a><name>{name}</name></a>'
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    assert parse_xml(tmp_path / "a.xml", 1000).findtext("name") == name
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "rot13", "zip", "idna", "no-such"])
+def test_an_encoding_that_is_none_is_refused(tmp_path, encoding):
+    (tmp_path / "a.xml").write_text(f'<?xml version="1.0" encoding="{encoding}"?><a>\u00e9</a>')
+    with pytest.raises(AnnotationError, match="a.xml: not safe, well-formed XML"):
+        parse_xml(tmp_path / "a.xml", 1000)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from utils.detection import DISPLAY_THRESHOLD
 from utils.figures.colors import PALETTE, class_colors
+from utils.figures.texts import make_plain
 from utils.metrics import as_numpy
 
 import matplotlib
@@ -17,6 +18,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.text import Text
 
 SMALL_PANEL_INCHES = 2.8
 STYLE = {
@@ -58,6 +60,8 @@ def show(figure: Figure, alt: str) -> None:
 def to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG file, without the version of the library in it."""
     buffer = io.BytesIO()
+    for text in figure.findobj(Text):
+        make_plain(text)
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 

@@ -1,0 +1,223 @@
+"""What each choice of the course's recipe is worth: one change at a time, several seeds each.
+
+    python benchmarks/ledger.py [--sets multi single] [--choices "box weight"] [--seeds 0 1 2]
+
+Every run trains ToySSD anew in a process of its own with one thread, so that others may go on
+beside it: what is measured is average precision on the held-out split, not time. A run whose row
+the ledger has is not repeated; one that is stopped is lost alone. Lessons quote the file through
+`data.recorded`.
+"""
+
+import argparse
+import csv
+import functools
+import io
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+from data import open_preset
+from data.ledger import LEDGER, read_ledger
+from single_shot.anchor_plan import plan_anchors
+from single_shot.files import write_whole
+from utils import data
+from utils.average_precision import pairwise_iou
+from utils.context import best_context, seed_everything
+from utils.detection import Detector, evaluate_detector
+from utils.hooks import GuardFinite
+from utils.losses import FocalLoss, MinedCrossEntropyLoss
+from utils.ssd import BACKGROUND_PRIOR, RATIOS, SIZES, toy_ssd
+from utils.training import TrainingConfig, TrainingRun
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import nn
+from report import processor
+from time_to_ap import in_own_process
+
+COLUMNS = ("set", "choice", "value", "seed", "ap", "ap50", "ap75", "seconds", "processor", "mxnet")
+KEY = COLUMNS[:4]
+# The recipe that every choice departs from, in full: the course's own may move on.
+BASE = TrainingConfig(
+    image_sizes=(128,) * 5,
+    batch_size=16,
+    learning_rate=4e-3,
+    warmup=0.3,
+    clip_norm=10.0,
+    box_weight=1.0,
+    match_threshold=0.5,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to train.
+
+    config: a TrainingConfig; cls_loss: makes the class loss; augment: see `data.training_loader`;
+    prior: of background, see `ssd.class_predictor`, for each of the classes alike without one;
+    placed: anchors placed on the objects of the training split, else those of the lessons;
+    momentum: of the running means of batch normalisation; test_size: side in pixels of the images
+    it is scored with, that of the last epoch by default.
+    """
+
+    config: TrainingConfig = BASE
+    cls_loss: Callable = FocalLoss
+    augment: Callable = data.augment
+    prior: float | None = BACKGROUND_PRIOR
+    placed: bool = False
+    momentum: float = 0.9
+    test_size: int | None = None
+
+
+def with_config(**changes):
+    """Return the Choice of the base recipe with other fields of its TrainingConfig."""
+    return Choice(replace(BASE, **changes))
+
+
+def crop_all(image, labels):
+    """Cut out a random part that *every* object overlaps by a random IoU; else as `random_crop`."""
+    height, width = image.shape[:2]
+    boxes_px = data.to_pixels(labels, width, height)[:, :4]
+    least_iou = data.CROP_CONDITIONS[np.random.randint(len(data.CROP_CONDITIONS))]
+    for _ in range(0 if least_iou is None else data.CROP_TRIALS):
+        window_px = data.draw_window(width, height)
+        if len(labels) and pairwise_iou(window_px[None], boxes_px).min() < least_iou:
+            continue
+        cropped = data.crop(image, labels, window_px)
+        if len(cropped[1]) or not len(labels):
+            return cropped
+    return image, labels
+
+
+def first(change, image, labels, size):
+    """Change a sample, then do what the course's recipe does."""
+    return data.augment(*change(image, labels), size)
+
+
+CHOICES = {
+    ("recipe", "base"): Choice(),
+    **{
+        ("match threshold", f"{value}"): with_config(match_threshold=value)
+        for value in (0.3, 0.4, 0.6, 0.7)
+    },
+    **{("box weight", f"{value}"): with_config(box_weight=value) for value in (0.25, 0.5, 2, 4, 8)},
+    ("anchors", "placed on the data"): Choice(placed=True),
+    ("background prior", "none"): Choice(prior=None),
+    ("class loss", "cross-entropy"): Choice(cls_loss=functools.partial(FocalLoss, gamma=0)),
+    ("class loss", "cross-entropy, mined"): Choice(cls_loss=MinedCrossEntropyLoss),
+    **{
+        ("focal gamma", f"{value}"): Choice(cls_loss=functools.partial(FocalLoss, gamma=value))
+        for value in (1, 3)
+    },
+    **{
+        ("focal alpha", f"{value}"): Choice(cls_loss=functools.partial(FocalLoss, alpha=value))
+        for value in (0.25, 0.75)
+    },
+    **{("batch size", f"{value}"): with_config(batch_size=value) for value in (4, 8, 32)},
+    **{
+        ("learning rate", f"{value}"): with_config(learning_rate=value)
+        for value in (1e-3, 2e-3, 8e-3)
+    },
+    ("schedule", "constant"): with_config(drops=(1.0,), warmup=0.0),
+    ("schedule", "tenfold drops"): with_config(drops=(2 / 3, 5 / 6), warmup=0.0),
+    ("schedule", "no warm-up"): with_config(warmup=0.0),
+    **{("batch norm momentum", f"{value}"): Choice(momentum=value) for value in (0.8, 0.99)},
+    ("augmentation", "no flip"): Choice(augment=data.resize),
+    ("augmentation", "colours"): Choice(augment=functools.partial(first, data.color_jitter)),
+    ("augmentation", "zoom out"): Choice(augment=functools.partial(first, data.zoom_out)),
+    ("augmentation", "crop, any"): Choice(augment=functools.partial(first, data.random_crop)),
+    ("augmentation", "crop, all"): Choice(augment=functools.partial(first, crop_all)),
+    ("augmentation", "all of SSD's"): Choice(augment=data.ssd_augment),
+    ("image size", "tested at 256"): Choice(test_size=256),
+    ("image size", "trained and tested at 96"): with_config(image_sizes=(96,) * 5),
+    ("image size", "trained and tested at 256"): with_config(image_sizes=(256,) * 5),
+    ("epochs", "15"): with_config(image_sizes=(128,) * 15),
+}
+
+
+def build(choice, dataset):
+    """Return an initialised network for a data set, as a Choice has it."""
+    sizes, ratios = SIZES, RATIOS
+    if choice.placed:
+        plan = plan_anchors(dataset.labels, choice.config.image_sizes[-1])[1]
+        sizes, ratios = plan.sizes, plan.ratios
+    num_classes = len(dataset.class_names)
+    net = toy_ssd(num_classes, best_context(), sizes=sizes, ratios=ratios)
+    if choice.prior is None:
+        for predictor in net.class_predictors:
+            predictor.bias.set_data(mx.nd.zeros_like(predictor.bias.data()))
+    net.apply(functools.partial(set_momentum, momentum=choice.momentum))
+    return net
+
+
+def set_momentum(block, momentum):
+    """Set how slowly a layer's running means follow, if it is a batch normalisation."""
+    if isinstance(block, nn.BatchNorm):
+        block._kwargs["momentum"] = momentum
+
+
+def measure(preset, key, seed):
+    """Train and score one choice; return its row of the ledger, a dict."""
+    choice = CHOICES[key]
+    dataset, held_out = open_preset(preset, "train"), open_preset(preset, "val")
+    seed_everything(seed)
+    net = build(choice, dataset)
+    config = replace(choice.config, seed=seed)
+    run = TrainingRun(net, dataset, config, cls_loss=choice.cls_loss(), transform=choice.augment)
+    try:
+        history = run.fit(GuardFinite())
+        detector = Detector(net, dataset.class_names, choice.test_size or config.image_sizes[-1])
+        scores = evaluate_detector(detector, held_out)
+        results = [f"{score:.4f}" for score in (scores.ap, scores.ap50, scores.ap75)]
+    except FloatingPointError:  # diverged: it has learnt nothing
+        history, results = run.history, ["0"] * 3
+    seconds = f"{sum(line['seconds'] for line in history):.0f}"
+    row = [preset, *key, str(seed), *results, seconds, processor(), mx.__version__]
+    return dict(zip(COLUMNS, row, strict=True))
+
+
+def key_of(row):
+    """Return what tells a row of the ledger from all others."""
+    return tuple(row[column] for column in KEY)
+
+
+def write_ledger(rows):
+    """Write the ledger, its rows in order, all of it or nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    order = {key: number for number, key in enumerate(CHOICES)}
+    ranked = [(row["set"], order[row["choice"], row["value"]], int(row["seed"])) for row in rows]
+    writer.writerows(row for _, row in sorted(zip(ranked, rows), key=lambda pair: pair[0]))
+    write_whole(LEDGER, text.getvalue())
+
+
+def main(arguments=None):
+    """Make the runs that the ledger lacks, and write each as it ends."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add, names = parser.add_argument, sorted({choice for choice, _ in CHOICES})
+    add("--sets", nargs="+", default=["multi", "single"], help="default: both")
+    add("--choices", nargs="+", choices=names, default=names, help="default: all", metavar="CHOICE")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    add("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    options = parser.parse_args(arguments)
+    rows = read_ledger() if LEDGER.exists() else []
+    keys = [key for key in CHOICES if key[0] in options.choices]
+    wanted = itertools.product(options.sets, options.seeds, keys)
+    known = {key_of(row) for row in rows}
+    missing = [each for each in wanted if (each[0], *each[2], str(each[1])) not in known]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        runs = [
+            pool.submit(in_own_process, 1, measure, preset, key, seed)
+            for preset, seed, key in missing
+        ]
+        for number, run in enumerate(as_completed(runs), start=1):
+            row = run.result()
+            rows.append(row)
+            write_ledger(rows)
+            print(f"{number} of {len(runs)}: {', '.join(row.values())}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""CVAT's XML 1.1, "CVAT for images": boxes, turned boxes, and other shapes by their bounds.
+
+Corners are pixel edges, counted from 0 (CVAT documentation, XML annotation format, version 1.1).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from single_shot.labels.annotations import AnnotationError, Annotations
+from single_shot.labels.box_forms import BoxForm
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.image_files import image_root
+from single_shot.labels.numbers_in_text import to_number, to_side
+from single_shot.labels.safe_files import parse_xml
+from single_shot.labels.shapes import bounds, bounds_of_turned
+
+CORNERS = ("xtl", "ytl", "xbr", "ybr")
+FORM = BoxForm(CORNERS, "corners", pixels=True, rule="corners are pixel edges, counted from 0")
+MAX_XML_BYTES = 256 * 2**20
+OUTLINES = ("polygon", "polyline", "points")
+
+
+def read_cvat(
+    path: Path,
+    images: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    choices: Choices = AS_FOUND,
+) -> Annotations:
+    """Return the Annotations in a file of CVAT's XML for images.
+
+    images: folder of the images, by default found beside the file. class_names: by default all that
+    occur. choices: see `checks.Choices`. Raises AnnotationError where the file cannot be read.
+    """
+    path = Path(path)
+    tree = parse_xml(path, MAX_XML_BYTES)
+    if tree.find("track") is not None:
+        raise AnnotationError(
+            f"{path}: annotates a film (track); export it from CVAT as `CVAT for images`"
+        )
+    nodes = tree.findall("image")
+    if not nodes:
+        raise AnnotationError(f"{path}: holds no image; export it as `CVAT for images 1.1`")
+    root = image_root(path, images, (node.get("name", "") for node in nodes))
+    raw_images = [_raw_image(node, path, root) for node in nodes]
+    return assemble(path, raw_images, FORM, class_names, (), choices)
+
+
+def _raw_image(node, path, root):
+    """Return the RawImage of an image's node; raise AnnotationError."""
+    name = node.get("name", "")
+    try:
+        size_px = to_side(node.get("width")), to_side(node.get("height"))
+    except ValueError as error:
+        raise AnnotationError(
+            f"{path}, image {name}: width or height is {error}; give the pixels"
+        ) from None
+    objects = [_object(shape, number) for number, shape in enumerate(node) if shape.get("label")]
+    return RawImage(name, root, path, objects, size_px, f"{path}, image {name}", "shape")
+
+
+def _object(shape, number):
+    """Return the RawObject of a shape."""
+    label, kind = shape.get("label", "").strip(), shape.tag
+    corners = tuple(shape.get(field) for field in CORNERS)
+    try:
+        if kind == "box":
+            degrees = to_number(shape.get("rotation") or 0)
+            if degrees % 360 == 0:
+                return RawObject(label, corners, number)
+            kind, box = "turned box", [*map(to_number, corners)]
+            pivot = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            values = bounds_of_turned(box, degrees, pivot)
+        elif kind in OUTLINES:
+            pairs = (point.split(",") for point in shape.get("points", "").split(";"))
+            values = bounds([*pairs])
+        elif kind == "ellipse":
+            x, y, rx, ry = (to_number(shape.get(field)) for field in ("cx", "cy", "rx", "ry"))
+            values = x - rx, y - ry, x + rx, y + ry
+        elif kind == "mask":
+            fields = ("left", "top", "width", "height")
+            x, y, width, height = (to_number(shape.get(field)) for field in fields)
+            values = x, y, x + width, y + height
+        else:
+            raise ValueError(f"a {kind[:40]} has no box")
+    except ValueError as error:
+        return RawObject(label, (), number, fault=("bad row", f"{error}; draw a box"))
+    return RawObject(label, values, number, doubt=(kind, "its bounds are taken"))

@@ -1,0 +1,126 @@
+"""What a whole set tells of each file in it: where pixels begin, and which way is up."""
+
+import io
+
+from single_shot.labels.checks import Choices
+from single_shot.labels.conventions import turned
+from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.pictures import read_picture
+from single_shot.labels.voc import read_folder
+
+import numpy as np
+import pytest
+from label_files import SIZE_PX, fractions, jpeg, write_images
+from PIL import Image
+
+
+def write_voc(folder, boxes, size_px=SIZE_PX):
+    """Write a VOC file with one box for each image."""
+    width, height = size_px
+    for number, box in enumerate(boxes):
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+        fields = "".join(f"<{name}>{value}</{name}>" for name, value in corners)
+        (folder / f"{number}.xml").write_text(
+            f"<annotation><size><width>{width}</width><height>{height}</height></size>"
+            f"<object><name>cat</name><bndbox>{fields}</bndbox></object></annotation>"
+        )
+    return folder
+
+
+@pytest.mark.parametrize(
+    "boxes, choices, edges, said",
+    [
+        # From 1, as VOC says: corners lie inside.
+        ([(1, 1, 9, 9), (11, 6, 40, 30)], Choices(), [(0, 0, 9, 9), (10, 5, 40, 30)], None),
+        # A 0 tells that it is from 0; a box that reaches the width, that corners are edges.
+        ([(0, 1, 9, 9), (10, 5, 40, 30)], Choices(), [(0, 1, 9, 9), (10, 5, 40, 30)], "its edges"),
+        # The last pixel is the last corner: both ends lie inside.
+        ([(0, 1, 9, 9), (10, 5, 39, 29)], Choices(), [(0, 1, 10, 10), (10, 5, 40, 30)], "inside"),
+        ([(1, 1, 9, 9)], Choices(origin=0), [(1, 1, 9, 9)], "from 0 .as --origin says"),
+        ([(0.4, 1, 9, 9)], Choices(origin=1), [], "from 1 .as --origin says"),
+    ],
+)
+def test_the_first_pixel_is_told_by_the_whole_set(tmp_path, boxes, choices, edges, said):
+    folder = write_voc(write_images(tmp_path, len(boxes)), boxes)
+    found = read_folder(folder, choices=choices)
+    if edges:
+        for item, expected in zip(found.items, edges, strict=True):
+            np.testing.assert_allclose(item.labels, fractions([(0, *expected)]), atol=1e-6)
+        assert not found.faults
+    else:
+        assert [finding.kind for finding in found.faults] == ["out of range"]
+    text = " ".join(found.conventions)
+    assert (not text) if said is None else said.split(".")[0] in text
+
+
+def test_fewer_zeros_than_ones_are_slips(tmp_path):
+    folder = write_voc(write_images(tmp_path, 3), [(0, 2, 9, 9), (1, 1, 9, 9), (1, 3, 9, 9)])
+    found = read_folder(folder)
+    assert [finding.kind for finding in found.faults] == ["out of range"]
+    assert not found.conventions
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_labels_turn_with_the_picture(tmp_path, orientation):
+    """A bright box in the picture as stored is where the turned label says, as displayed."""
+    image = np.zeros((30, 40, 3), dtype=np.uint8)
+    image[6:12, 4:20] = 255
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(image).save(tmp_path / "a.png", exif=exif)
+    displayed = read_picture(tmp_path / "a.png")
+    height, width = displayed.shape[:2]
+    rows, columns = np.nonzero(displayed[..., 0])
+    expected = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    labels = turned(fractions([(0, 4, 6, 20, 12)]), orientation)
+    np.testing.assert_allclose(labels[0, 1:] * [width, height, width, height], expected, atol=1e-4)
+
+
+@pytest.fixture
+def on_its_side(tmp_path):
+    """A folder with an image that EXIF turns: 40 x 30 pixels as stored, 30 x 40 as displayed."""
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.open(io.BytesIO(jpeg(0))).save(tmp_path / "0.jpg", exif=exif)
+    return tmp_path
+
+
+@pytest.mark.parametrize("size_px, way", [((40, 30), "stored"), ((30, 40), "displayed")])
+def test_the_stated_size_tells_how_boxes_were_drawn(on_its_side, size_px, way):
+    found = read_folder(write_voc(on_its_side, [(1, 1, 10, 20)], size_px))
+    assert found.items[0].size_px == (30, 40) and not found.faults
+    stored = np.array([[0, 1 - 20 / 30, 0, 1, 10 / 40]])
+    displayed = np.array([[0, 0, 0, 10 / 30, 20 / 40]])
+    expected = stored if way == "stored" else displayed
+    np.testing.assert_allclose(found.items[0].labels, expected, atol=1e-6)
+    assert any(f"1 as {way}" in said for said in found.conventions)
+
+
+@pytest.mark.parametrize(
+    "box, choices, way",
+    [
+        ((1, 1, 38, 9), Choices(), "1 as stored"),  # 38 pixels do not fit into 30
+        ((1, 1, 9, 38), Choices(), "1 as displayed"),
+        ((1, 1, 9, 9), Choices(), "1 taken as displayed, since nothing tells (--exif)"),
+        ((1, 1, 9, 9), Choices(exif="stored"), "1 as stored (--exif)"),
+    ],
+)
+def test_without_a_size_the_boxes_tell_it_by_fitting_one_way(on_its_side, box, choices, way):
+    (on_its_side / "a.csv").write_text(
+        "image,label,xmin,ymin,xmax,ymax\n0.jpg,cat,{},{},{},{}\n".format(*box)
+    )
+    found = read_csv(on_its_side / "a.csv", choices=choices)
+    assert not found.faults and any(way in said for said in found.conventions)
+
+
+def test_images_without_objects_are_counted_and_can_be_left_out(tmp_path):
+    write_images(tmp_path, 2)
+    (tmp_path / "a.csv").write_text(
+        "image,label,xmin,ymin,xmax,ymax\n0.jpg,cat,1,1,9,9\n1.jpg,,,,,\n"
+    )
+    found = read_csv(tmp_path / "a.csv")
+    assert len(found.items) == 2
+    assert "1 images without objects: taken as background (--without-objects)" in found.conventions
+    found = read_csv(tmp_path / "a.csv", choices=Choices(without_objects="leave-out"))
+    assert len(found.items) == 1
+    assert "1 images without objects: left out (--without-objects)" in found.conventions

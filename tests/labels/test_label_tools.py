@@ -1,0 +1,310 @@
+"""What labelling tools write beside upright boxes: other shapes, other places, several people."""
+
+import json
+
+from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.checks import Choices
+from single_shot.labels.coco_json import read_coco
+from single_shot.labels.createml import read_createml
+from single_shot.labels.cvat import read_cvat
+from single_shot.labels.label_studio import read_label_studio
+from single_shot.labels.labelme import read_labelme
+from single_shot.labels.supervisely import read_supervisely
+from single_shot.labels.via import read_via
+from single_shot.labels.yolo import read_yolo
+
+import numpy as np
+import pytest
+from label_files import SIZE_PX, texts_of, write_images
+
+WIDTH, HEIGHT = SIZE_PX
+TRIANGLE = [[4, 3], [20, 3], [12, 15]]
+FLAT = [4, 3, 20, 3, 12, 15]
+BOUNDS = (4, 3, 20, 15)
+REPAIR = Choices(repair=True)
+
+
+def write(path, content):
+    """Write a text, or anything else as JSON; return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def labelme(shape):
+    shapes = [{"label": "cat", **shape}]
+    return {"shapes": shapes, "imagePath": "0.jpg", "imageWidth": WIDTH, "imageHeight": HEIGHT}
+
+
+def via(shape):
+    regions = [{"shape_attributes": shape, "region_attributes": {"type": "cat"}}]
+    return {"x": {"filename": "0.jpg", "regions": regions}}
+
+
+def cvat(shape):
+    return (
+        f'<annotations><image id="0" name="0.jpg" width="{WIDTH}" height="{HEIGHT}">{shape}'
+        "</image></annotations>"
+    )
+
+
+def label_studio(value, **task):
+    region = {"value": value, "original_width": WIDTH, "original_height": HEIGHT}
+    annotations = [{"was_cancelled": True, "result": []}, {"result": [region]}]
+    return [{"data": {"image": "/data/upload/3/0.jpg"}, "annotations": annotations, **task}]
+
+
+def coco(**annotation):
+    image = {"id": 1, "file_name": "0.jpg", "width": WIDTH, "height": HEIGHT}
+    annotation = {"id": 9, "image_id": 1, "category_id": 1, **annotation}
+    categories = [{"id": 1, "name": "cat"}]
+    return {"images": [image], "annotations": [annotation], "categories": categories}
+
+
+def supervisely(**figure):
+    size = {"width": WIDTH, "height": HEIGHT}
+    return {"size": size, "objects": [{"classTitle": "cat", **figure}]}
+
+
+PERCENT = [[100 * x / WIDTH, 100 * y / HEIGHT] for x, y in TRIANGLE]
+SHAPES = {
+    "labelme polygon": (read_labelme, "0.json", labelme({"points": TRIANGLE}), BOUNDS),
+    "labelme circle": (
+        read_labelme,
+        "0.json",
+        labelme({"shape_type": "circle", "points": [[12, 10], [15, 14]]}),
+        (7, 5, 17, 15),
+    ),
+    "via polygon": (
+        read_via,
+        "a.json",
+        via({"name": "polygon", "all_points_x": FLAT[::2], "all_points_y": FLAT[1::2]}),
+        BOUNDS,
+    ),
+    "via circle": (
+        read_via,
+        "a.json",
+        via({"name": "circle", "cx": 12, "cy": 10, "r": 5}),
+        (7, 5, 17, 15),
+    ),
+    "cvat polygon": (
+        read_cvat,
+        "a.xml",
+        cvat('<polygon label="cat" points="4,3;20,3;12,15"/>'),
+        BOUNDS,
+    ),
+    "cvat turned box": (
+        read_cvat,
+        "a.xml",
+        cvat('<box label="cat" xtl="8" ytl="8" xbr="16" ybr="12" rotation="90"/>'),
+        (10, 6, 14, 14),
+    ),
+    "cvat mask": (
+        read_cvat,
+        "a.xml",
+        cvat('<mask label="cat" rle="3, 4" left="4" top="3" width="16" height="12"/>'),
+        BOUNDS,
+    ),
+    "label studio polygon": (
+        read_label_studio,
+        "a.json",
+        label_studio({"points": PERCENT, "polygonlabels": ["cat"]}),
+        BOUNDS,
+    ),
+    "label studio turned box": (
+        read_label_studio,
+        "a.json",
+        # 8 x 4 pixels, turned by 90 degrees about the corner (20, 3): 4 to its left, 8 below.
+        label_studio(
+            {"x": 50, "y": 10, "width": 20, "height": 100 * 4 / HEIGHT, "rotation": 90}
+            | {"rectanglelabels": ["cat"]}
+        ),
+        (16, 3, 20, 11),
+    ),
+    "coco polygon": (read_coco, "a.json", coco(segmentation=[FLAT]), BOUNDS),
+    "supervisely polygon": (
+        read_supervisely,
+        "ann/0.jpg.json",
+        supervisely(geometryType="polygon", points={"exterior": TRIANGLE}),
+        BOUNDS,
+    ),
+    "yolo polygon": (
+        read_yolo,
+        "0.txt",
+        "0 " + " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in TRIANGLE),
+        BOUNDS,
+    ),
+    "yolo score": (read_yolo, "0.txt", "0 0.3 0.3 0.4 0.4 0.87", (4, 3, 20, 15)),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_another_shape_is_a_fault_and_its_bounds_a_repair(tmp_path, name):
+    reader, file, content, bounds_px = SHAPES[name]
+    write_images(tmp_path / ("img" if reader is read_supervisely else "."), 1)
+    source = write(tmp_path / file, content)
+    if reader in (read_labelme, read_yolo, read_supervisely):
+        source = tmp_path
+    names = ["cat"]
+    strict = reader(source, class_names=names)
+    (fault,) = strict.faults
+    assert "with --repair" in str(fault) and fault.box is not None and fault.image
+    assert [len(item.labels) for item in strict.items] == [0]
+    mended = reader(source, class_names=names, choices=REPAIR)
+    assert not mended.faults and [each.kind for each in mended.findings] == ["repaired"]
+    np.testing.assert_allclose(
+        mended.items[0].labels[0, 1:] * np.tile(SIZE_PX, 2), bounds_px, atol=1e-4
+    )
+
+
+BAD_SHAPES = {
+    "labelme line": (read_labelme, "0.json", labelme({"shape_type": "line", "points": TRIANGLE})),
+    "labelme points": (read_labelme, "0.json", labelme({"points": [[1], [2]]})),
+    "labelme circle": (read_labelme, "0.json", labelme({"shape_type": "circle", "points": [1]})),
+    "via point": (read_via, "a.json", via({"name": "point", "cx": 3, "cy": 4})),
+    "via polygon": (read_via, "a.json", via({"name": "polygon", "all_points_x": 3})),
+    "cvat skeleton": (read_cvat, "a.xml", cvat('<skeleton label="cat"/>')),
+    "cvat polygon": (read_cvat, "a.xml", cvat('<polygon label="cat" points="4;3"/>')),
+    "label studio": (read_label_studio, "a.json", label_studio({"x": 3, "brushlabels": ["cat"]})),
+    "coco": (read_coco, "a.json", coco(segmentation={"counts": "abc", "size": [3, 4]})),
+    "supervisely": (
+        read_supervisely,
+        "ann/0.jpg.json",
+        supervisely(geometryType="bitmap", bitmap={"origin": [1, 2]}),
+    ),
+    "createml": (
+        read_createml,
+        "a.json",
+        [{"image": "0.jpg", "annotations": [{"label": "cat", "coordinates": 3}]}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SHAPES)
+def test_what_has_no_box_is_a_fault_of_its_image(tmp_path, name):
+    reader, file, content = BAD_SHAPES[name]
+    write_images(tmp_path / ("img" if reader is read_supervisely else "."), 1)
+    source = write(tmp_path / file, content)
+    if reader in (read_labelme, read_supervisely):
+        source = tmp_path
+    for choices in (Choices(), REPAIR):
+        found = reader(source, class_names=["cat"], choices=choices)
+        (fault,) = found.faults
+        assert fault.kind == "bad row" and fault.image.name == "0.jpg" and str(source) in str(fault)
+
+
+def test_labelme_names_images_in_another_folder(tmp_path):
+    write_images(tmp_path / "images", 1)
+    content = labelme({"points": TRIANGLE}) | {"imagePath": "..\\images\\0.jpg"}
+    write(tmp_path / "labels" / "0.json", content)
+    (tmp_path / "labels" / "settings.json").write_text('{"theme": "dark"}')  # of another program
+    found = read_labelme(tmp_path / "labels", choices=REPAIR)
+    assert found.items[0].image == tmp_path / "images" / "0.jpg" and not found.faults
+
+
+def test_via_writes_csv_too(tmp_path):
+    write_images(tmp_path, 2)
+    head = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
+    shape = '"{""name"":""rect"",""x"":4,""y"":3,""width"":16,""height"":12}"'
+    row = f'0.jpg,1,"{{}}",1,0,{shape},"{{""class"":""cat""}}"'
+    empty = '1.jpg,1,"{}",0,0,"{}","{}"'
+    path = write(tmp_path / "a.csv", f"{head}region_attributes\n{row}\n{empty}\n")
+    found = read_via(path)
+    assert found.class_names == ("cat",) and [len(item.labels) for item in found.items] == [1, 0]
+    np.testing.assert_allclose(found.items[0].labels[0, 1:] * np.tile(SIZE_PX, 2), BOUNDS)
+    write(path, f"{head}region_attributes\n0.jpg,1,x,1,0,[,2\n")
+    with pytest.raises(AnnotationError, match=r"a.csv, line 2: .*export the annotations"):
+        read_via(path)
+
+
+def test_a_region_of_via_needs_one_class(tmp_path):
+    write_images(tmp_path, 1)
+    content = via({"name": "rect", "x": 4, "y": 3, "width": 16, "height": 12})
+    region = content["x"]["regions"][0]
+    for attributes, kinds in (
+        ({"kind of": {"cat": True}}, []),
+        ({"colour": "red", "Class": "cat"}, []),
+        ({"colour": "red", "size": "big"}, ["unknown class"]),
+        ({}, ["unknown class"]),
+    ):
+        region["region_attributes"] = attributes
+        path = write(tmp_path / "a.json", content)
+        found = read_via(path, class_names=["cat"])
+        assert [finding.kind for finding in found.faults] == kinds
+
+
+def test_cvat_of_a_film_is_refused_with_the_way_out(tmp_path):
+    path = write(tmp_path / "a.xml", '<annotations><track id="0" label="cat"/></annotations>')
+    with pytest.raises(AnnotationError, match="a.xml: annotates a film .*`CVAT for images`"):
+        read_cvat(path)
+
+
+def test_label_studio_names_images_in_four_ways(tmp_path):
+    write_images(tmp_path, 1)
+    value = {"x": 10, "y": 10, "width": 40, "height": 40, "rectanglelabels": ["cat"]}
+    for task in (
+        {"file_upload": "0.jpg"},
+        {"data": {"image": "/data/local-files/?d=photos%2F0.jpg"}},
+        {"data": {"photo": "https://example.com/bucket/0.jpg?signature=x"}},
+    ):
+        found = read_label_studio(write(tmp_path / "a.json", label_studio(value, **task)))
+        assert found.items[0].image.name == "0.jpg" and len(found.items[0].labels) == 1
+    smaller = {"image": "/data/upload/1/0.jpg", "id": 3, "label": [value]}  # JSON-MIN
+    found = read_label_studio(write(tmp_path / "a.json", [smaller]))
+    np.testing.assert_allclose(found.items[0].labels, [[0, 0.1, 0.1, 0.5, 0.5]])
+
+
+def test_roots_of_categories_are_left_out_and_said(tmp_path):
+    content = json.loads(texts_of("coco", [[(0, 1, 2, 20, 30), (1, 5, 5, 9, 9)]])["labels.json"])
+    write_images(tmp_path, 1)
+    used, unused = content["categories"][:2], content["categories"][2:]
+    for root in (
+        {"id": 0, "name": "cat"},  # the name of one that is used
+        {"id": 0, "name": "animals"},  # the parent of one
+    ):
+        used[0]["supercategory"] = "animals"
+        content["categories"] = [root, *used]
+        found = read_coco(write(tmp_path / "a.json", content))
+        assert found.class_names == ("cat", "dog") and len(found.items[0].labels) == 2
+        assert [finding.kind for finding in found.findings] == ["root category"]
+        assert not found.faults
+    content["categories"] = used + unused  # a class that this part of a set lacks stays
+    assert len(read_coco(write(tmp_path / "a.json", content)).class_names) == 3
+
+
+def test_ids_that_are_no_whole_numbers_are_repaired_and_said(tmp_path):
+    write_images(tmp_path, 1)
+    for make in (float, str):
+        content = coco(bbox=[4, 3, 16, 12])
+        content["images"][0]["id"] = make(1)
+        content["annotations"][0]["category_id"] = make(1)
+        path = write(tmp_path / "a.json", content)
+        assert "have --repair do so" in str(read_coco(path).faults[0])
+        found = read_coco(path, choices=REPAIR)
+        assert not found.faults and len(found.items[0].labels) == 1
+        assert [str(each).split(": ")[1] for each in found.findings] == [
+            "1 ids in images are made whole numbers",
+            "1 ids in annotations are made whole numbers",
+        ]
+
+
+@pytest.mark.parametrize(
+    "reader, file, content",
+    [
+        (read_createml, "a.json", {"image": 3}),
+        (read_createml, "a.json", [{"image": "0.jpg"}]),
+        (read_label_studio, "a.json", [{"data": {}}]),
+        (read_label_studio, "a.json", [{"data": {"image": "0.jpg"}, "annotations": 3}]),
+        (read_via, "a.json", [3]),
+        (read_via, "a.json", {"x": {"filename": 3}}),
+        (read_cvat, "a.xml", "<annotations/>"),
+        (read_cvat, "a.xml", '<annotations><image name="0.jpg"/></annotations>'),
+        (read_labelme, "0.json", {"shapes": 3}),
+        (read_labelme, "0.json", {"shapes": [], "imagePath": ""}),
+        (read_labelme, "0.json", "{"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, reader, file, content):
+    path = write(tmp_path / file, content)
+    with pytest.raises(AnnotationError, match=str(path)):
+        reader(tmp_path if reader is read_labelme else path)
