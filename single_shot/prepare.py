@@ -28,7 +28,13 @@ from single_shot.labels.annotations import (
 from single_shot.labels.checks import Choices
 from single_shot.labels.conventions import DISPLAYED, STORED
 from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
-from single_shot.labels.image_checks import check_images, images_without_annotation
+from single_shot.labels.groups import group_images
+from single_shot.labels.image_checks import (
+    SeenPictures,
+    check_images,
+    images_without_annotation,
+    leaks,
+)
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
 from single_shot.labels.splits import stratified_split
@@ -55,8 +61,13 @@ def remove_report(folder: Path) -> None:
         folder.rmdir()
 
 
-def read_and_check(options: Namespace, name: str, sets: Sequence[str]) -> list[Annotations]:
-    """Return the checked Annotations of each part of the source, one or two."""
+def read_and_check(
+    options: Namespace, name: str, sets: Sequence[str]
+) -> tuple[list[Annotations], list[int]]:
+    """Return the checked Annotations of each part of the source, one or two.
+
+    Returns also a number for each image of them all, the same for those that belong together.
+    """
     images = Path(options.images) if options.images else None
     choices = Choices(
         options.origin,
@@ -66,11 +77,14 @@ def read_and_check(options: Namespace, name: str, sets: Sequence[str]) -> list[A
         options.without_objects,
     )
     parts = read_source(options.source, name, images, options.classes, sets, choices)
-    seen, checked = {}, []
+    seen, checked = SeenPictures(), []
     for part in parts:
         bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
         checked.append(check_images(part, seen, bar))
-    return checked
+    items = [item for part in checked for item in part.items]
+    places = [str(item.image) for item in items]
+    groups = group_images(places, [seen.looks[item.image] for item in items], options.group_by)
+    return checked, groups
 
 
 def understanding(
@@ -83,7 +97,7 @@ def understanding(
     lines = []
     if sets:
         whose = "as --sets says" if chosen else "the source's own"
-        lines.append(f"sets: {sets[0]} trains, {sets[1]} is held out ({whose})")
+        lines.append(f"sets: {' and '.join(sets)} ({whose})")
     if unused:
         lines.append(f"not used: {', '.join(unused)}")
     folders = {str(item.image.parent) for part in parts for item in part.items if is_file(item)}
@@ -99,12 +113,19 @@ def is_file(item: Annotation) -> bool:
     return isinstance(item.image, Path)
 
 
-def split_parts(parts: Sequence, share: float, seed: int) -> dict[str, list]:
-    """Return the items of each split, as a dict; one part is split, two are the splits."""
+def split_parts(
+    parts: Sequence, share: float, seed: int, groups: Sequence[int], join: bool = False
+) -> dict[str, list]:
+    """Return the items of each split, as a dict; one part is split, two are the splits.
+
+    groups: see `groups.group_images`; join: split two parts as one.
+    """
     items = [part.items for part in parts]
+    if join:
+        items = [[item for group in items for item in group]]
     if len(items) == 1:
         labels = [item.labels for item in items[0]]
-        indices = stratified_split(labels, share, seed)
+        indices = stratified_split(labels, share, seed, groups)
         items = [[items[0][index] for index in group] for group in indices]
     for split, group in zip(SPLITS, items):
         if not group:
@@ -174,10 +195,18 @@ def prepare(options: Namespace) -> tuple[dict, list[str]]:
     sets, unused = options.sets, []
     if not sets:
         sets, unused = own_sets(options.source, name)
-    parts = read_and_check(options, name, sets)
+    parts, groups = read_and_check(options, name, sets)
     understood += understanding(parts, sets, unused, bool(options.sets))
+    num_groups, joined = len(set(groups)), options.join_sets
+    if num_groups < len(groups):
+        understood.append(
+            f"groups: {len(groups)} images in {num_groups} groups of copies, frames or near copies "
+            f"(--group-by); {'see the leaks' if sets and not joined else 'each is on one side'}"
+        )
     findings = [each for part in parts for each in part.findings]
     findings += images_without_annotation(parts)
+    if len(parts) == 2 and not joined:
+        findings += leaks(parts[0].items, parts[1].items, groups)
     remove_report(refused)
     faults = Annotations((), [], findings).faults
     if faults and not options.drop_bad:
@@ -190,8 +219,10 @@ def prepare(options: Namespace) -> tuple[dict, list[str]]:
         )
     settings = {"format": name, "sets": sets, "drop_bad": options.drop_bad}
     settings |= {"seed": options.seed, "max_side": options.max_side, "repair": options.repair}
-    settings |= {"understood": understood, "val_share": None if sets else options.val_share}
-    splits = split_parts(parts, options.val_share, options.seed)
+    share_used = None if sets and not joined else options.val_share
+    settings |= {"understood": understood, "val_share": share_used}
+    split = options.val_share, options.seed, groups, joined
+    splits = split_parts(parts, *split)
     with appearing_folder(folder) as temporary:
         manifest = write_folder(temporary, splits, parts[0].class_names, findings, settings)
     return manifest, understood
@@ -213,6 +244,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="sets, files or folders in the source; default: its own, such as train and valid",
     )
+    add("--join-sets", action="store_true", help="divide the images of both sets anew")
+    group_help = "regular expression that names an image's group in its path; none: no groups; "
+    group_help += "default: copies, frames and near copies belong together"
+    add("--group-by", metavar="PATTERN", help=group_help)
     add("--val-share", type=share, default=VAL_SHARE, help="of the images, held out")
     add("--seed", type=seed, default=SEED, help="of the split")
     side_help = "shrink larger images; 0: do not"

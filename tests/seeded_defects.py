@@ -812,8 +812,8 @@ DEFECTS = [
     Defect(
         "VOC's first pixel is number 0",
         "single_shot/labels/box_forms.py",
-        "(a - self.first, b - self.first, c, d)",
-        "(a, b, c, d)",
+        "edges = (a - self.first, b - self.first, c - end, d - end)",
+        "edges = (a, b, c - end, d - end)",
     ),
     Defect(
         "a centre is taken for a corner",
@@ -824,8 +824,8 @@ DEFECTS = [
     Defect(
         "a reversed box is no fault",
         "single_shot/labels/box_forms.py",
-        "if side > 0:",
-        "if side != 0:",
+        "if side >= least and edges[high] > edges[low] and not is_click:",
+        "if side != 0 and not is_click:",
     ),
     Defect(
         "what leaves the image is cut off in silence",
@@ -834,10 +834,46 @@ DEFECTS = [
         "if np.isinf(edges).any():",
     ),
     Defect(
+        "corners that count from 0 are read as from 1",
+        "single_shot/labels/conventions.py",
+        "return replace(form, first=first, ends_inside=ends_inside, rule=rule), [rule]",
+        "return form, [rule]",
+    ),
+    Defect(
+        "boxes drawn on a picture on its side stay as they were",
+        "single_shot/labels/checks.py",
+        "labels = turned(labels, each.orientation)",
+        "labels = labels.copy()",
+    ),
+    Defect(
+        "a polygon is taken for a box without a word",
+        "single_shot/labels/checks.py",
+        "if each.doubt and not repair:",
+        "if each.doubt and repair is None:",
+    ),
+    Defect(
+        "a picture whose labels are all bad becomes background",
+        "single_shot/labels/image_checks.py",
+        "if not len(item.labels) and item.image in spoiled:",
+        "if item.image is None:",
+    ),
+    Defect(
+        "near copies are on both sides of a split",
+        "single_shot/prepare.py",
+        "indices = stratified_split(labels, share, seed, groups)",
+        "indices = stratified_split(labels, share, seed)",
+    ),
+    Defect(
+        "a name without an ending takes the first of two files",
+        "single_shot/labels/image_files.py",
+        "if len(found) > 1:",
+        "if len(found) > 2:",
+    ),
+    Defect(
         "an object that is there twice is learnt twice",
         "single_shot/labels/checks.py",
-        "if row in rows:",
-        "if row in ():",
+        "            if row in rows:",
+        "            if row in ():",
     ),
     Defect(
         "COCO's crowds count as objects",
@@ -854,8 +890,8 @@ DEFECTS = [
     Defect(
         "held-out images are learnt as well",
         "single_shot/labels/splits.py",
-        "set(range(len(labels))) - held_out",
-        "set(range(len(labels)))",
+        "for index in images[group] if (group in held_out) == side",
+        "for index in images[group] if side <= (group in held_out)",
     ),
     Defect(
         "bad labels do not stop anything",

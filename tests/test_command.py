@@ -11,7 +11,8 @@ from utils.files import InputError
 
 import pytest
 
-WITHOUT_DEFAULT = {"--base-weights", "--classes", "--from", "--images", "--sets", "--voc"}
+WITHOUT_DEFAULT = {"--base-weights", "--classes", "--columns", "--from", "--images", "--sets"}
+WITHOUT_DEFAULT |= {"--voc"}
 
 
 @pytest.mark.parametrize(

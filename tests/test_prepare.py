@@ -9,7 +9,7 @@ import sys
 from single_shot.command import main
 from single_shot.files import sha256
 from single_shot.prepared_folder import open_prepared
-from utils.records import decode_jpeg
+from utils.records import decode_jpeg, encode_jpeg
 
 import numpy as np
 import pytest
@@ -124,6 +124,83 @@ def test_the_sets_of_the_source_are_the_splits(tmp_path):
     assert run(tmp_path, out, "--format", "csv", *sets) == 0
     assert [len(open_prepared(out, split)) for split in ("train", "val")] == [6, 4]
     np.testing.assert_allclose(open_prepared(out, "val")[0][1], fractions(GOOD[6]))
+
+
+def manifest_of(out):
+    return json.loads((out / "manifest.json").read_text())
+
+
+@pytest.fixture
+def own_sets(tmp_path):
+    """A source with sets of its own, of which one held-out picture is a near copy of another's."""
+    for name, first in (("train", 0), ("valid", 6)):
+        write_source(tmp_path / "set" / name, "yolo", GOOD[first : first + 6])
+        for path in (tmp_path / "set" / name / "images").iterdir():
+            path.write_bytes(jpeg(int(path.stem) + first))
+    image = decode_jpeg(jpeg(3), "a copy")
+    copy = encode_jpeg((image * 0.8 + 20).astype(np.uint8))
+    (tmp_path / "set/valid/images/1.jpg").write_bytes(copy)
+    return tmp_path / "set"
+
+
+def test_a_leak_of_the_sources_own_sets_is_said(tmp_path, own_sets, capfd):
+    out = tmp_path / "out"
+    assert run(own_sets, out) == 0
+    said = capfd.readouterr().out
+    assert "sets: train and valid (the source's own)" in said
+    assert "groups: 10 images in 9 groups" in said and "see the leaks" in said
+    (finding,) = json.loads((out / "report.json").read_text())["findings"]
+    assert finding["kind"] == "leak" and finding["image"].endswith("valid/images/1.jpg")
+    assert "train/images/3.jpg, which trains" in finding["message"]
+    assert manifest_of(out)["num_images"] == {"train": 6, "val": 4}
+
+
+def test_sets_that_leak_are_divided_anew(tmp_path, own_sets, capfd):
+    out = tmp_path / "out"
+    assert run(own_sets, out, "--join-sets", "--val-share", 0.3) == 0
+    said = capfd.readouterr().out
+    assert "each is on one side" in said and "nothing to mend" in said
+    manifest = manifest_of(out)
+    assert sum(manifest["num_images"].values()) == 10
+    assert manifest["settings"]["val_share"] == 0.3
+
+
+def test_near_copies_are_on_one_side(tmp_path):
+    source = write_source(tmp_path / "set", "csv", [[(0, 1, 2, 20, 30)]] * 12)
+    for path in (tmp_path / "set/images").iterdir():
+        image = decode_jpeg(jpeg(int(path.stem) // 4), "a copy")
+        darker = image * (1 - 0.05 * (int(path.stem) % 4))
+        path.write_bytes(encode_jpeg(darker.astype(np.uint8)))
+    for seed in range(4):
+        out = tmp_path / f"out{seed}"
+        assert run(source, out, "--seed", seed) == 0
+        assert manifest_of(out)["num_images"] == {"train": 8, "val": 4}
+    assert run(source, tmp_path / "apart", "--group-by", "none") == 0
+    assert manifest_of(tmp_path / "apart")["num_images"] == {"train": 10, "val": 2}
+    assert run(source, tmp_path / "named", "--group-by", r"/(\d)\.jpg") == 0  # 10 and 11 have none
+    assert run(source, tmp_path / "bad", "--group-by", "(") == 2
+
+
+def test_what_can_be_mended_is_repaired_and_listed(tmp_path, bad, capfd):
+    bad.write_text(bad.read_text().replace(BAD_LINE, "9.jpg,cat,9,9,5,40.5\n"))
+    assert run(bad, tmp_path / "out") == 2
+    assert "have --repair mend what it can" in capfd.readouterr().err
+    bad.write_text(bad.read_text().replace("40.5", "30.5"))
+    assert run(bad, tmp_path / "out", "--repair") == 0
+    findings = json.loads((tmp_path / "out/report.json").read_text())["findings"]
+    assert [each["kind"] for each in findings] == ["repaired"] * 2
+    assert all("labels.csv, line 21: " in each["message"] for each in findings)
+    assert manifest_of(tmp_path / "out")["settings"]["repair"] is True
+
+
+def test_it_says_what_it_understood(tmp_path, capfd):
+    source = write_source(tmp_path / "set", "voc", GOOD)
+    assert run(source, tmp_path / "out", "--without-objects", "leave-out", "--origin", 0) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[:2] == ["format: voc (Annotations/0.xml)", f"images: {source / 'images'}"]
+    assert any(line.startswith("pixels count from 0 (") for line in lines)
+    assert "1 images without objects: left out (--without-objects)" in lines
+    assert lines == manifest_of(tmp_path / "out")["settings"]["understood"] + lines[-4:]
 
 
 def test_difficult_objects_stay_marked(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from tests.labels.test_voc import an_object, write_folder
 
 LABELS = an_object((5, 5, 20, 22)) + an_object((22, 8, 38, 28), "dog")
-BAD = an_object((9, 2, 9, 8))
+BAD = an_object((9, 2, 9, 2))
 TINY = ["--width", "0.0625", "--epochs", "1", "--batch-size", "2"]
 
 

@@ -17,7 +17,7 @@ from mxnet import gluon
 # Worth a look, but legal: they stop nothing.
 NOTES = (
     *("image without annotation", "no object left", "identical pictures", "rounded edges"),
-    *("repaired", "root category"),
+    *("repaired", "root category", "leak"),
 )
 FINDINGS_SHOWN = 20  # in a message
 

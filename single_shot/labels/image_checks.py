@@ -2,25 +2,33 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from single_shot.labels.annotations import Annotations, Finding, SizeMismatch, read_annotated
+from single_shot.labels.groups import look_of
 from single_shot.labels.pictures import SUFFIXES
 from utils.records import RecordError
 
 
+@dataclass
+class SeenPictures:
+    """Pictures that were read: the first Annotation of each, and what each image looks like."""
+
+    first: dict = field(default_factory=dict)
+    looks: dict = field(default_factory=dict)  # see `groups.look_of`
+
+
 def check_images(
-    annotations: Annotations, seen: dict | None = None, progress: Callable = iter
+    annotations: Annotations, seen: SeenPictures | None = None, progress: Callable = iter
 ) -> Annotations:
     """Read every image whole; return the Annotations without the bad ones, which are Findings.
 
     An image whose objects are all bad is left out too, which is a note: without them, it would
     teach that they are background. A picture that is there twice is a note as well.
-    seen: dict of pictures, shared between the parts of a data set. progress: wraps the list of
-    items, such as tqdm.
+    seen: shared between the parts of a data set. progress: wraps the list of items, such as tqdm.
     """
-    seen = {} if seen is None else seen
+    seen = seen or SeenPictures()
     items, findings = [], list(annotations.findings)
     spoiled = {each.image for each in annotations.faults if each.number is not None}
     for item in progress(annotations.items):
@@ -34,7 +42,8 @@ def check_images(
             findings.append(Finding("no object left", message, item.path, None, item.image))
             continue
         items.append(item)
-        first = seen.setdefault(hashlib.sha256(image.tobytes()).digest(), item)
+        first = seen.first.setdefault(hashlib.sha256(image.tobytes()).digest(), item)
+        seen.looks[item.image] = look_of(image)
         if first is not item:
             message = (
                 f"{item.image}: the same picture as {first.image}; if one trains and one tests, "
@@ -72,4 +81,25 @@ def images_without_annotation(parts: Sequence[Annotations]) -> list[Finding]:
         for folder, annotation in sorted(folders.items())
         for path in sorted(folder.iterdir() if folder.is_dir() else [])
         if path.suffix.lower() in SUFFIXES and path not in files
+    ]
+
+
+def leaks(train: Sequence, held_out: Sequence, groups: Sequence[int]) -> list[Finding]:
+    """Return a note for every held-out image that belongs together with a training image.
+
+    train, held_out: Annotations of single images; groups: a number for each, training first, as
+    `groups.group_images` gives them.
+    """
+    trained = dict(zip(groups, train))
+    return [
+        Finding(
+            "leak",
+            f"{item.image}: belongs together with {trained[group].image}, which trains; scores on "
+            "it are too good: divide all images anew (--join-sets) or move one of the two",
+            item.path,
+            None,
+            item.image,
+        )
+        for item, group in zip(held_out, groups[len(train) :])
+        if group in trained
     ]

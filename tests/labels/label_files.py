@@ -22,12 +22,10 @@ FORMATS += ("labelme", "supervisely")
 
 @lru_cache
 def jpeg(number):
-    """Return a small JPEG, another one for each number."""
+    """Return a small JPEG, another one for each number, and not a near copy either."""
     width, height = SIZE_PX
-    image = np.full((height, width, 3), 60, dtype=np.uint8)
-    image[:, :, number % 3] = np.linspace(0, 255, width) * (1 + number % 7) / 7
-    image[number % height, :] = 255
-    return encode_jpeg(image)
+    blocks = np.random.default_rng(number).integers(90, 170, (6, 8, 3), dtype=np.uint8)
+    return encode_jpeg(blocks.repeat(height // 6, axis=0).repeat(width // 8, axis=1))
 
 
 def write_images(folder, count):

@@ -1,6 +1,11 @@
 """The images behind annotations: whole, of the right size, there once, and none forgotten."""
 
-from single_shot.labels.image_checks import check_images, images_without_annotation
+from single_shot.labels.image_checks import (
+    SeenPictures,
+    check_images,
+    images_without_annotation,
+    leaks,
+)
 
 import cv2
 import numpy as np
@@ -50,7 +55,7 @@ def test_a_picture_that_is_there_twice_is_a_note(source):
     found = check_images(read("voc", source))
     assert kinds(found) == ["identical pictures"] and not found.faults and len(found.items) == 3
     assert "2.jpg: the same picture as" in str(found.findings[0])
-    seen = {}
+    seen = SeenPictures()
     parts = [check_images(read("voc", source), seen) for _ in range(2)]
     assert kinds(parts[1]) == ["identical pictures"] * 3  # shared between the parts
 
@@ -67,3 +72,11 @@ def test_images_that_nobody_described_are_notes(source):
 def test_a_bad_image_is_not_called_forgotten(source):
     (source / "images/1.jpg").write_bytes(jpeg(1)[:-100])
     assert images_without_annotation([check_images(read("voc", source))]) == []
+
+
+def test_a_held_out_image_of_a_trained_group_is_a_note(source):
+    items = check_images(read("voc", source)).items
+    notes = leaks(items[:2], items[2:], [7, 8, 8])
+    assert [note.kind for note in notes] == ["leak"] and not notes[0].is_fault
+    assert notes[0].image == items[2].image and str(items[1].image) in str(notes[0])
+    assert leaks(items[:2], items[2:], [7, 8, 9]) == []

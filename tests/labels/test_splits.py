@@ -53,3 +53,29 @@ def test_another_seed_is_another_split():
 def test_what_cannot_be_split_is_refused(count, share):
     with pytest.raises(AnnotationError, match="cannot be split"):
         stratified_split(labels_of([[0]] * count), share, 0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2)), min_size=2, max_size=40),
+    st.floats(0.05, 0.95),
+)
+def test_a_group_is_never_divided(images, share):
+    groups, classes = zip(*images)
+    labels = labels_of([[each] for each in classes])
+    if len(set(groups)) < 2:
+        with pytest.raises(AnnotationError, match="in 1 groups of near copies"):
+            stratified_split(labels, share, 0, groups)
+        return
+    train, held_out = stratified_split(labels, share, 0, groups)
+    assert sorted(train + held_out) == list(range(len(images))) and train and held_out
+    assert not {groups[index] for index in train} & {groups[index] for index in held_out}
+
+
+def test_groups_of_several_sizes_come_near_to_the_share():
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(40), rng.integers(1, 12, 40))
+    labels = labels_of([[index % 3] for index in range(len(groups))])
+    for seed in range(10):
+        train, held_out = stratified_split(labels, 0.2, seed, groups.tolist())
+        assert 0.12 < len(held_out) / len(groups) < 0.3
+        assert {index % 3 for index in held_out} == {0, 1, 2}
