@@ -22,6 +22,8 @@ PARTS = {
     "train": "train a detector, score it on held-out pictures, report",
     "evaluate": "score a detector on labelled pictures",
     "detect": "find objects in pictures and films",
+    "suggest": "label pictures with a detector, for a person to mend",
+    "audit": "rank labels by how likely they are wrong",
     "info": "say what a detector or a prepared folder is",
     "fetch": "fetch the data sets of older tutorials",
     "doctor": "say what this machine offers and what to mend",

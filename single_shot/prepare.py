@@ -17,7 +17,7 @@ from pathlib import Path
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed, share
 from single_shot.figure_files import write_contact_sheet
-from single_shot.files import appearing_folder, sha256
+from single_shot.files import appearing_folder, sha256, write_whole
 from single_shot.labels.annotations import (
     FINDINGS_SHOWN,
     Annotation,
@@ -38,7 +38,7 @@ from single_shot.labels.image_checks import (
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
 from single_shot.labels.splits import stratified_split
-from single_shot.prepared_folder import SPLITS
+from single_shot.prepared_folder import PLACES, SPLITS
 from utils.context import SEED
 from utils.hooks import progress
 from utils.records import write_records
@@ -170,6 +170,8 @@ def write_folder(
         descriptions[split] = describe(items, class_names, settings["max_side"])
     write_contact_sheet(folder / "contact_sheet.png", folder / "train.rec", class_names)
     write_report(folder, findings)
+    places = {split: [str(item.image) for item in items] for split, items in splits.items()}
+    write_whole(folder / PLACES, json.dumps(places, indent=1) + "\n")
     files = [f"{split}.{suffix}" for split in SPLITS for suffix in ("idx", "rec")]
     fields = next(iter(descriptions.values()))
     manifest: dict = {"class_names": list(class_names)}

@@ -1,7 +1,10 @@
 """Data sets that `single-shot prepare` has made, opened for training and evaluation."""
 
+from __future__ import annotations
+
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from single_shot.files import sha256
@@ -19,6 +22,7 @@ import numpy as np
 from mxnet import gluon
 
 SPLITS = ("train", "val")
+PLACES = "images.json"  # where the images of each split came from
 
 
 class PreparedError(RecordError):
@@ -29,10 +33,17 @@ class PreparedDataset(gluon.data.Dataset):
     """Samples in memory, the images as JPEG, which are decoded when they are asked for.
 
     samples: list of JPEG bytes, labels (M, 5) and (M,) bool that marks difficult objects;
-    sha256: of the file that they come from.
+    sha256: of the file that they come from; images: where each was before, as a text.
     """
 
-    def __init__(self, samples: Sequence, class_names: Sequence[str], sha256: str) -> None:
+    def __init__(
+        self,
+        samples: Sequence,
+        class_names: Sequence[str],
+        sha256: str,
+        images: Sequence[str] | None = None,
+    ) -> None:
+        self.images = list(images or (f"image {index}" for index in range(len(samples))))
         self.sha256 = sha256
         self.class_names = tuple(class_names)
         self._jpegs = [jpeg for jpeg, _, _ in samples]
@@ -45,6 +56,20 @@ class PreparedDataset(gluon.data.Dataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image (H, W, 3) uint8 RGB and labels (M, 5) in fractions."""
         return decode_jpeg(self._jpegs[index], f"image {index}"), self.labels[index]
+
+    def subset(self, indices: Iterable[int]) -> PreparedDataset:
+        """Return the samples with these numbers as a data set of their own."""
+        indices = [int(index) for index in indices]
+        samples = [(self._jpegs[k], self.labels[k], self.difficult[k]) for k in indices]
+        digest = hashlib.sha256(f"{self.sha256} {indices}".encode()).hexdigest()
+        images = [self.images[k] for k in indices]
+        return PreparedDataset(samples, self.class_names, digest, images)
+
+    def joined(self, other: PreparedDataset) -> PreparedDataset:
+        """Return the samples of this data set and of another one with the same classes."""
+        samples = [sample for d in (self, other) for sample in zip(d._jpegs, d.labels, d.difficult)]
+        digest = hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest()
+        return PreparedDataset(samples, self.class_names, digest, self.images + other.images)
 
     @property
     def max_objects(self) -> int:
@@ -73,7 +98,25 @@ def open_prepared(folder: Path | str, split: str) -> PreparedDataset:
         _sample(payload, f"{folder / split}.rec record {key}", len(class_names))
         for key, payload in read_payloads(folder / f"{split}.rec")
     ]
-    return PreparedDataset(samples, class_names, manifest["sha256"][f"{split}.rec"])
+    places = _places(folder, split, len(samples))
+    return PreparedDataset(samples, class_names, manifest["sha256"][f"{split}.rec"], places)
+
+
+def _places(folder, split, count):
+    """Return where the images of a split were, None where an older folder does not tell.
+
+    Raises PreparedError for a file that is not as `prepare` writes it.
+    """
+    path = folder / PLACES
+    if not path.exists():
+        return None
+    try:
+        places = json.loads(path.read_text())[split]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        places = None
+    if not is_names(places) or len(places) != count:
+        raise PreparedError(f"{path}: does not name {count} images of {split}; prepare it again")
+    return places
 
 
 def read_manifest(folder: Path) -> dict:

@@ -137,7 +137,8 @@ def draw_worst(
         rows = leave_out_difficult(shown, objects, np.asarray(difficult, dtype=bool))
         judged.append((*rows, judge_image(*rows)))
     worst = sorted(range(len(judged)), key=lambda index: -num_errors(judged[index][2]))[:count]
-    titles = [f"image {index}: {num_errors(judged[index][2])} errors" for index in worst]
+    places = getattr(dataset, "images", [f"image {index}" for index in range(len(dataset))])
+    titles = [f"{name_of(places[k])}: {num_errors(judged[k][2])} errors" for k in worst]
     axes = panels([dataset[index][0] for index in worst], titles, min(columns, len(worst)), 15)
     for ax, index in zip(axes, worst):
         found, objects, judgement = judged[index]
@@ -146,6 +147,11 @@ def draw_worst(
         "Held-out images with most errors. Green: right, orange: wrong, blue: missed"
     )
     return axes[0].figure
+
+
+def name_of(place: Path | str) -> str:
+    """Return the end of where an image is, short enough for a title."""
+    return Path(str(place)).name[-30:]
 
 
 def num_errors(judgement: Judgement) -> int:

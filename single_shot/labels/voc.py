@@ -27,7 +27,7 @@ from single_shot.labels.checks import (
 )
 from single_shot.labels.image_files import IMAGE_FOLDERS
 from single_shot.labels.numbers_in_text import shown, to_side
-from single_shot.labels.pictures import pictures_by_stem
+from single_shot.labels.pictures import SUFFIXES, pictures_by_stem
 from single_shot.labels.safe_files import parse_xml, read_text
 
 VOC_CLASSES = (
@@ -103,7 +103,9 @@ def read_folder(
         raise VocError(f"{annotated}: holds no .xml file; is it the folder of the annotations?")
     above = [annotated.parent] if annotated != folder or _holds_only_xml(annotated) else []
     known = [place / name for place in (folder, *above) for name in IMAGE_FOLDERS]
-    root = Path(images) if images else next((path for path in known if path.is_dir()), annotated)
+    beside = any(path.suffix.lower() in SUFFIXES for path in annotated.rglob("*"))
+    otherwise = annotated if beside else folder
+    root = Path(images) if images else next((path for path in known if path.is_dir()), otherwise)
     pairs = []
     for path in paths:
         nested = root / path.relative_to(annotated).parent

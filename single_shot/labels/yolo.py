@@ -173,14 +173,15 @@ def _pictures(place):
 
 
 def _text_of(picture, folder):
-    """Return the path of an image's text file: beside it, or in `labels` for its `images`."""
+    """Return the path of an image's text file: in `labels` for its `images`, or beside it."""
     parts = list(picture.relative_to(folder).parts)
     if "images" in parts[:-1]:
         last = len(parts) - 2 - parts[-2::-1].index("images")
         swapped = folder.joinpath(*parts[:last], "labels", *parts[last + 1 :]).with_suffix(".txt")
         if swapped.parent.is_dir():
             return swapped
-    return picture.with_suffix(".txt")
+    apart = (folder / "labels" / picture.relative_to(folder)).with_suffix(".txt")
+    return apart if apart.is_file() else picture.with_suffix(".txt")
 
 
 def _orphans(pairs):

@@ -1,0 +1,232 @@
+"""Rank the labels of a data set by how likely they are wrong.
+
+    single-shot audit prepared --out audited
+
+Detectors that never saw a picture say what they see in it: the images are divided into parts, and
+each part is judged by a detector that was trained on the others. Where it is sure and the label
+says otherwise, one of the two is wrong, and a person should look. DIR gets the list, most
+suspicious first (`audit.json`, and `images.txt` to open in a labelling tool), and `audit.png`. Mend
+the labels where they came from, and prepare them again.
+"""
+
+import functools
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from single_shot.answer import Answer
+from single_shot.arguments import number, seed
+from single_shot.figure_files import write_figure
+from single_shot.files import locked, write_whole
+from single_shot.prepared_folder import SPLITS, PreparedDataset, open_prepared
+from single_shot.recipes import RECIPES
+from single_shot.train import config_of, describe_network, train_network
+from single_shot.training_report import write_json
+from utils.average_precision import pairwise_iou
+from utils.context import SEED
+from utils.detection import Detector, detect_dataset
+from utils.figures.colors import OBJECT_COLOR, PREDICTION_COLOR
+from utils.figures.drawing import draw_boxes, panels
+from utils.files import InputError, replace_atomically
+from utils.networks import TOY_SSD
+from utils.ssd import compile_for_inference
+
+import numpy as np
+from matplotlib.figure import Figure
+
+PARTS = 3
+MINUTES = 15
+MATCH_IOU = 0.5
+TOUCH_IOU = 0.1  # a detection that overlaps no label by so much is about none of them
+TIGHT_IOU = 0.7  # from here on two people's boxes do not differ more
+PICTURES = 12
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A label that may be wrong, or an object that may have none.
+
+    kind: "wrong class", "loose box", "no such object" or "missing label"; score: 0 to 1; number: of
+    the label in its image, None for a missing one; class_id, box: what the detector says instead,
+    None where it sees nothing.
+    """
+
+    kind: str
+    score: float
+    number: int | None
+    class_id: int | None
+    box: tuple | None
+
+
+def suspicions_of(labels: np.ndarray, detections: np.ndarray) -> list[Suspicion]:
+    """Return what is suspicious in one image, an entry at most for each label and detection.
+
+    labels: (M, 5) rows in fractions; detections: (D, 6), of a detector that never saw the image.
+    """
+    found = []
+    iou = pairwise_iou(detections[:, 2:], labels[:, 1:])  # (D, M)
+    same_class = detections[:, :1] == labels[:, 0]
+    for row in range(len(labels)):
+        found.append(_suspicion_of(row, iou[:, row], same_class[:, row], detections))
+    alone = iou.max(axis=1, initial=0) < TOUCH_IOU
+    for row in detections[alone]:
+        box = tuple(row[2:].tolist())
+        found.append(Suspicion("missing label", float(row[1]), None, int(row[0]), box))
+    return found
+
+
+def _suspicion_of(number, iou, same_class, detections):
+    """Return the Suspicion of one label; iou, same_class: (D,) of it and the detections."""
+    scores = detections[:, 1]
+    on_it = iou >= MATCH_IOU
+    agrees = (scores * (on_it & same_class)).max(initial=0)
+    other = scores * (on_it & ~same_class)
+    near = scores * (same_class & (iou >= TOUCH_IOU))
+    looseness = near * ((TIGHT_IOU - iou) / TIGHT_IOU).clip(0, 1)
+    seen = max(near.max(initial=0), other.max(initial=0))
+    candidates = [(1 - seen, "no such object", None)]
+    if len(detections):
+        candidates.append((other.max() * (1 - agrees), "wrong class", other.argmax()))
+        best = near.argmax()  # the most certain one speaks
+        candidates.append((looseness[best], "loose box", best))
+    score, kind, row = max(candidates, key=lambda each: each[0])
+    if row is None:
+        return Suspicion(kind, float(score), number, None, None)
+    box = tuple(detections[row, 2:].tolist())
+    return Suspicion(kind, float(score), number, int(detections[row, 0]), box)
+
+
+def pooled(folder: Path) -> PreparedDataset:
+    """Return all images of a prepared folder, training and held-out ones."""
+    both = [open_prepared(folder, split) for split in SPLITS]
+    return functools.reduce(PreparedDataset.joined, both)
+
+
+def parts_of(count: int, num_parts: int, seed: int) -> list[np.ndarray]:
+    """Return the image numbers of each part, each in rising order."""
+    order = np.random.default_rng(seed).permutation(count)
+    return [np.sort(part) for part in np.array_split(order, num_parts)]
+
+
+def judge_part(
+    number: int, dataset: PreparedDataset, parts: Sequence[np.ndarray], options: Namespace
+) -> list[np.ndarray]:
+    """Return the detections in the images of a part, of a detector trained on all others.
+
+    They are kept in DIR, so that an audit that was stopped goes on.
+    """
+    kept, held_out = options.out / f"part-{number}.npz", dataset.subset(parts[number])
+    others = np.concatenate([part for k, part in enumerate(parts) if k != number])
+    if kept.exists():
+        with np.load(kept) as content:  # plain arrays: nothing is unpickled
+            return [content[f"{index}"] for index in range(len(held_out))]
+    training, recipe = dataset.subset(np.sort(others)), RECIPES[options.recipe]
+    config = config_of(options, recipe, len(training))
+    network = describe_network(recipe, training.labels)
+    running = options.out / f"part-{number}.running"
+    net, _ = train_network(network, recipe, training, held_out, config, running)
+    compile_for_inference(net, recipe.image_size)
+    detector = Detector(net, dataset.class_names, recipe.image_size, network != TOY_SSD)
+    detections = detect_dataset(detector, held_out)
+    arrays = {f"{index}": rows for index, rows in enumerate(detections)}
+
+    def save(path):
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    replace_atomically(kept, save)
+    running.unlink(missing_ok=True)
+    return detections
+
+
+def draw_suspicions(dataset: PreparedDataset, ranked: Sequence) -> Figure:
+    """Return a figure of the most suspicious labels: blue as they are, orange as the detector says.
+
+    ranked: pairs of image number and Suspicion, the most suspicious first.
+    """
+    shown = ranked[:PICTURES]
+    titles = [f"{Path(dataset.images[at]).name}: {each.kind}" for at, each in shown]
+    columns = min(4, len(shown))
+    axes = panels([dataset[at][0] for at, _ in shown], titles, columns, 4 * columns)
+    for ax, (at, each) in zip(axes, shown):
+        labels, names = dataset.labels[at], dataset.class_names
+        texts = [
+            names[int(row[0])] if number == each.number else "" for number, row in enumerate(labels)
+        ]
+        draw_boxes(ax, labels[:, 1:], texts, OBJECT_COLOR)
+        if each.box is not None:
+            text = f"{names[each.class_id]} {each.score:.2f}"
+            draw_boxes(ax, np.array([each.box]), [text], PREDICTION_COLOR)
+    return axes[0].figure
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of this part to a parser."""
+    add = parser.add_argument
+    add("source", type=Path, help="a folder that `single-shot prepare` made")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    add("--parts", type=number(2, 10), default=PARTS, help="detectors, each trained on the others")
+    add("--minutes", type=number(0, kind=float), default=MINUTES, help="about, for all of them")
+    add("--epochs", type=number(1), metavar="N", help="of each, instead of --minutes")
+    add("--recipe", choices=("toy", "lesson"), default="toy", help="network and settings")
+    add("--seed", type=seed, default=SEED, help="of all random numbers")
+
+
+def run(options: Namespace) -> Answer:
+    """Audit; return the Answer."""
+    dataset = pooled(options.source)
+    if len(dataset) < options.parts:
+        raise InputError(f"{options.source}: {len(dataset)} images are too few for an audit")
+    options.minutes /= options.parts
+    options.batch_size = options.learning_rate = None
+    options.accumulate = 1
+    with locked(options.out):
+        options.out.mkdir(parents=True, exist_ok=True)
+        parts = parts_of(len(dataset), options.parts, options.seed)
+        detections: list = [None] * len(dataset)
+        for number_of_part, part in enumerate(parts):
+            judged = judge_part(number_of_part, dataset, parts, options)
+            for at, rows in zip(part, judged, strict=True):
+                detections[at] = rows
+        ranked = rank(dataset.labels, detections)
+        content = write_audit(options.out, dataset, ranked)
+    worst = "\n".join(f"  {each['score']:.2f}  {each['message']}" for each in content[:10])
+    text = f"{len(content)} labels ranked, the most suspicious first:\n{worst}\n\n{options.out}"
+    return Answer(text, {"suspicions": content})
+
+
+def rank(labels: Sequence[np.ndarray], detections: Sequence[np.ndarray]) -> list:
+    """Return pairs of image number and Suspicion of all images, the most suspicious first."""
+    pairs = [
+        (at, each)
+        for at, (objects, rows) in enumerate(zip(labels, detections, strict=True))
+        for each in suspicions_of(objects, rows)
+    ]
+    return sorted(pairs, key=lambda pair: -pair[1].score)
+
+
+def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> list[dict]:
+    """Write the list, the images in its order, and the picture; return the list as JSON has it."""
+    content = []
+    for at, each in ranked:
+        place, names = dataset.images[at], dataset.class_names
+        label = None if each.number is None else names[int(dataset.labels[at][each.number, 0])]
+        says = None if each.class_id is None else names[each.class_id]
+        what = f"label {each.number}, {label}" if label else "no label"
+        message = f"{place}: {what}: {each.kind}" + (f", detector says {says}" if says else "")
+        content.append(
+            {"image": place, "kind": each.kind, "score": round(each.score, 4)}
+            | {"object": each.number, "label": label, "detected": says, "box": each.box}
+            | {"message": message}
+        )
+    write_json(folder / "audit.json", content)
+    images = dict.fromkeys(each["image"] for each in content)
+    write_whole(folder / "images.txt", "".join(f"{image}\n" for image in images))
+    write_figure(folder / "audit.png", draw_suspicions(dataset, ranked))
+    return content
+
+
+def after_stop(options: Namespace) -> str:
+    """Return what Ctrl-C left."""
+    return f"the same command goes on with {options.out}"

@@ -1,0 +1,50 @@
+"""What is written for labelling tools, the readers read as the same boxes."""
+
+import json
+
+from single_shot.labels.formats import guess_format, read_source
+from single_shot.labels.writers import WRITERS, Boxes
+
+import numpy as np
+import pytest
+from label_files import NAMES, SIZE_PX, fractions, write_images
+
+IMAGES = [[(0, 1, 2, 20, 30), (2, 0, 0, 40, 30)], [], [(1, 5, 5, 9, 9)]]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_written_is_read(tmp_path, name):
+    write_images(tmp_path / "images", 3)
+    boxes = [
+        Boxes(f"{k}.jpg", SIZE_PX, fractions(objects), np.full(len(objects), 0.5))
+        for k, objects in enumerate(IMAGES)
+    ]
+    WRITERS[name](tmp_path, boxes, NAMES)
+    if name == "label-studio":  # what the tool exports once a person has accepted it
+        path = tmp_path / "tasks.json"
+        tasks = json.loads(path.read_text())
+        for task in tasks:
+            (prediction,) = task.pop("predictions")
+            task["annotations"] = [{"result": prediction["result"]}]
+        path.write_text(json.dumps(tasks))
+    assert guess_format(tmp_path)[0] == name
+    (found,) = read_source(tmp_path, name, class_names=NAMES)
+    assert not found.findings and [item.image.name for item in found.items] == [
+        "0.jpg",
+        "1.jpg",
+        "2.jpg",
+    ]
+    for item, objects in zip(found.items, IMAGES, strict=True):
+        np.testing.assert_allclose(item.labels, fractions(objects), atol=1e-5)
+
+
+def test_coco_and_label_studio_keep_the_scores(tmp_path):
+    boxes = [Boxes("a b.jpg", SIZE_PX, fractions(IMAGES[0]), np.array([0.75, 0.25]))]
+    for name in ("coco", "label-studio"):
+        WRITERS[name](tmp_path, boxes, NAMES)
+    content = json.loads((tmp_path / "labels.json").read_text())
+    assert [each["score"] for each in content["annotations"]] == [0.75, 0.25]
+    (task,) = json.loads((tmp_path / "tasks.json").read_text())
+    assert task["data"]["image"] == "/data/local-files/?d=a%20b.jpg"
+    assert task["predictions"][0]["score"] == 0.5
+    assert [each["score"] for each in task["predictions"][0]["result"]] == [0.75, 0.25]

@@ -1,0 +1,124 @@
+"""An audit: what is suspicious in an image, in which order, and the files that tell it."""
+
+import json
+
+from single_shot.audit import parts_of, pooled, rank, suspicions_of
+from single_shot.command import main
+from single_shot.prepared_folder import open_prepared
+
+import numpy as np
+import pytest
+
+from tests.labels.label_files import write_source
+
+LABELS = np.array([[0, 0.1, 0.1, 0.4, 0.4], [1, 0.6, 0.6, 0.9, 0.9]])
+
+
+def detection(class_id, score, box):
+    return np.array([[class_id, score, *box]])
+
+
+FIRST, SECOND = (detection(k, 0.9, LABELS[k, 1:]) for k in (0, 1))
+SHIFTED = detection(0, 0.9, (0.2, 0.2, 0.5, 0.5))
+CASES = {
+    "all agree": ([FIRST, SECOND], [("no such object", 0.1)] * 2),
+    "another class": (
+        [detection(1, 0.8, LABELS[0, 1:]), SECOND],
+        [("wrong class", 0.8), ("no such object", 0.1)],
+    ),
+    "both classes": (
+        [detection(1, 0.8, LABELS[0, 1:]), FIRST, SECOND],
+        [("no such object", 0.1)] * 2,
+    ),
+    "nothing": ([SECOND], [("no such object", 1.0), ("no such object", 0.1)]),
+    "missing": (
+        [FIRST, SECOND, detection(1, 0.7, (0.1, 0.7, 0.3, 0.9))],
+        [("no such object", 0.1)] * 2 + [("missing label", 0.7)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_disagreements_are_named_and_weighed(name):
+    detections, expected = CASES[name]
+    found = suspicions_of(LABELS, np.concatenate(detections))
+    assert [each.kind for each in found] == [kind for kind, _ in expected]
+    np.testing.assert_allclose([each.score for each in found], [s for _, s in expected], atol=0.01)
+
+
+def test_a_box_that_is_shifted_is_loose():
+    loose, _ = suspicions_of(LABELS, np.concatenate([SHIFTED, SECOND]))
+    iou = 0.2**2 / (2 * 0.3**2 - 0.2**2)
+    assert loose.kind == "loose box" and loose.number == 0 and loose.class_id == 0
+    assert loose.score == pytest.approx(0.9 * (0.7 - iou) / 0.7)
+    np.testing.assert_allclose(loose.box, SHIFTED[0, 2:])
+
+
+def test_an_image_without_labels_or_detections_is_judged_too():
+    empty = np.zeros((0, 6))
+    assert suspicions_of(LABELS[:0], empty) == []
+    assert [each.kind for each in suspicions_of(LABELS, empty)] == ["no such object"] * 2
+    (missing,) = suspicions_of(LABELS[:0], FIRST)
+    assert missing.kind == "missing label" and missing.number is None
+
+
+def test_the_most_suspicious_comes_first():
+    detections = [np.concatenate([FIRST, SECOND]), np.concatenate([SHIFTED, SECOND]), SECOND]
+    ranked = rank([LABELS] * 3, detections)
+    assert [at for at, _ in ranked[:2]] == [2, 1]
+    assert [pair[1].score for pair in ranked] == sorted((p[1].score for p in ranked), reverse=True)
+
+
+def test_every_image_is_in_one_part():
+    parts = parts_of(10, 3, 0)
+    assert sorted(np.concatenate(parts)) == list(range(10)) and {len(p) for p in parts} == {3, 4}
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    images = [[(k % 2, 2, 3, 20, 20)] for k in range(8)]
+    source = write_source(tmp_path / "set", "coco", images)
+    assert main(["prepare", str(source), "--out", str(tmp_path / "prepared")]) == 0
+    return tmp_path / "prepared"
+
+
+def test_an_audit_writes_its_list_and_goes_on_where_it_was_stopped(prepared, tmp_path, capsys):
+    out = tmp_path / "audit"
+    words = ["audit", str(prepared), "--out", str(out), "--parts", "2", "--epochs", "1"]
+    assert main([*words, "--recipe", "lesson"]) == 0
+    content = json.loads((out / "audit.json").read_text())
+    assert {each["image"] for each in content} == {
+        str(tmp_path / f"set/images/{k}.jpg") for k in range(8)
+    }
+    assert [each["score"] for each in content] == sorted(
+        (e["score"] for e in content), reverse=True
+    )
+    assert len((out / "images.txt").read_text().splitlines()) == 8
+    assert (out / "audit.png").stat().st_size > 1000
+    kept = [path.stat().st_mtime_ns for path in sorted(out.glob("part-*.npz"))]
+    assert len(kept) == 2 and not list(out.glob("*.running"))
+    (out / "part-1.npz").unlink()
+    capsys.readouterr()
+    assert main([*words, "--recipe", "lesson"]) == 0
+    again = json.loads((out / "audit.json").read_text())
+    assert again == content and (out / "part-0.npz").stat().st_mtime_ns == kept[0]
+
+
+def test_parts_are_data_sets_of_their_own(prepared):
+    dataset = pooled(prepared)
+    assert len(dataset) == 8 == len(dataset.images) == len(dataset.labels)
+    part = dataset.subset([5, 2])
+    assert part.images == [dataset.images[5], dataset.images[2]]
+    np.testing.assert_array_equal(part[1][0], dataset[2][0])
+    assert len({dataset.sha256, part.sha256, dataset.subset([2, 5]).sha256}) == 3
+    (prepared / "images.json").write_text('{"train": ["a"], "val": []}')
+    with pytest.raises(ValueError, match="images.json: does not name"):
+        open_prepared(prepared, "train")
+    (prepared / "images.json").unlink()  # of an older version
+    assert open_prepared(prepared, "val").images == ["image 0", "image 1"]
+
+
+def test_too_few_images_are_refused(prepared, tmp_path, capsys):
+    words = ["audit", str(prepared), "--out", str(tmp_path / "audit"), "--parts", "9"]
+    assert main(words) == 2
+    assert "8 images are too few" in capsys.readouterr().err

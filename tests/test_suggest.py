@@ -1,0 +1,49 @@
+"""Labels that a detector suggests: in every format, for every picture that can be read."""
+
+import json
+import shutil
+
+from data import DATA_ROOT
+from single_shot.command import main
+from single_shot.labels.formats import guess_format
+from single_shot.labels.writers import WRITERS
+
+import pytest
+
+CHECKPOINT = DATA_ROOT / "pretrained" / "toy_ssd_multi.params"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("multi_three.jpg", "multi_four.jpg", "single_none.jpg"):
+        (tmp_path / "photos" / "day").mkdir(parents=True, exist_ok=True)
+        shutil.copy(DATA_ROOT / "samples" / name, tmp_path / "photos" / "day" / name)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_boxes_are_written_for_a_labelling_tool(photos, tmp_path, name, capsys):
+    words = ["suggest", str(CHECKPOINT), str(photos), "--format", name]
+    assert main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["num_images"] == 3 and answer["num_boxes"] >= 6 and answer["format"] == name
+    if name == "coco":
+        images = json.loads((tmp_path / "out" / "labels.json").read_text())["images"]
+        assert {each["file_name"] for each in images} == {
+            f"day/{path.name}" for path in (photos / "day").iterdir()
+        }
+    if name != "label-studio":  # predictions are no annotations yet
+        for file in (tmp_path / "out").iterdir():
+            shutil.move(file, photos)
+        assert guess_format(photos)[0] == name
+        assert main(["prepare", str(photos), "--out", str(tmp_path / "prepared")]) == 0
+
+
+def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(photos, tmp_path, capsys):
+    (photos / "broken.jpg").write_bytes(b"nothing")
+    words = ["suggest", str(CHECKPOINT), str(photos), "--out", str(tmp_path / "out")]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert "broken.jpg: no whole image" in captured.err and "in 3 images" in captured.out
+    assert main(words) == 2  # the folder is there
+    assert "exists; remove it" in capsys.readouterr().err
