@@ -12,7 +12,7 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test anywhere fuzz lab data train pretrained bench mutants
+.PHONY: help setup run test anywhere fuzz lab data train pretrained bench oracle mutants
 .PHONY: check sync store matrix lock clean
 
 help: ## list the targets
@@ -59,6 +59,11 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 	.venv/bin/uv pip install --quiet --python build/torch --group bench
 	$(python) benchmarks/step.py --json build/step.json
 	$(python) benchmarks/time_to_ap.py --json build/time_to_ap.json
+
+oracle: setup ## read labels that another library (globox) writes in seven formats
+	test -x build/globox/bin/python || .venv/bin/uv venv --quiet --python $(python) build/globox
+	.venv/bin/uv pip install --quiet --python build/globox --group oracle
+	$(python) benchmarks/labels.py --python build/globox/bin/python
 
 mutants: data ## seed defects one by one; show that a test or a lesson catches each
 	$(python) tools/mutants.py

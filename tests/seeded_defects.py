@@ -836,7 +836,7 @@ DEFECTS = [
     Defect(
         "corners that count from 0 are read as from 1",
         "single_shot/labels/conventions.py",
-        "return replace(form, first=first, ends_inside=ends_inside, rule=rule), [rule]",
+        "return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [rule]",
         "return form, [rule]",
     ),
     Defect(

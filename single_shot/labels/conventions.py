@@ -10,6 +10,7 @@ from single_shot.labels.pictures import ON_ITS_SIDE, UPRIGHT
 import numpy as np
 
 DISPLAYED, STORED = "displayed", "stored"
+ENDS_SEEN = 3  # last corners at the last pixel; fewer may be chance
 
 
 def corners_of(located: Sequence) -> tuple[np.ndarray, np.ndarray]:
@@ -33,10 +34,11 @@ def decide_origin(
 ) -> tuple[BoxForm, list[str]]:
     """Return the form with the number of the first pixel, and what to say of it.
 
-    located: `checks.LocatedImage`s. origin: 0 or 1 where a person says it. Else a format that
+    located: `checks.LocatedImage`s. origin: where a person says it, 0 with corners that are edges
+    or 1 with corners inside the box. Else a format that
     counts from 1 is read from 0 where first corners lie from 0 to 1 at least as often as at 1, as
     those of objects at the border do; fewer are slips. The last corner then is the edge behind the
-    box, unless boxes end at the last pixel and never at the width or height.
+    box, unless some boxes end at the last pixel and none at the width or height.
     """
     if not form.has_origin:
         return form, []
@@ -46,17 +48,14 @@ def decide_origin(
         num_before, num_at = ((corners >= 0) & (corners < 1)).sum(), (corners == 1).sum()
         if form.first != 1 or not num_before or num_before < num_at:
             return form, []
-        why = f"{num_before} corners are below 1, and {num_at} at it"
-    else:
-        why = "as --origin says"
-    first = 0 if origin is None else origin
-    ends_inside = True
-    if first == 0:
+        why, first = f"{num_before} corners are below 1, and {num_at} at it", 0
         beyond = values[:, 2:] - sizes_px
-        ends_inside = bool((beyond == -1).any() and not (beyond > -1).any())
+        ends_inside = (beyond == -1).sum() >= ENDS_SEEN and not (beyond > -1).any()
+    else:
+        why, first, ends_inside = "as --origin says", origin, origin == 1
     ends = "end inside the box" if ends_inside else "are its edges"
     rule = f"pixels count from {first} ({why}), and corners {ends}"
-    return replace(form, first=first, ends_inside=ends_inside, rule=rule), [rule]
+    return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [rule]
 
 
 def first_class_id(located: Sequence, num_classes: int) -> tuple[int, list[str]]:

@@ -35,7 +35,13 @@ def write_voc(folder, boxes, size_px=SIZE_PX):
         # A 0 tells that it is from 0; a box that reaches the width, that corners are edges.
         ([(0, 1, 9, 9), (10, 5, 40, 30)], Choices(), [(0, 1, 9, 9), (10, 5, 40, 30)], "its edges"),
         # The last pixel is the last corner: both ends lie inside.
-        ([(0, 1, 9, 9), (10, 5, 39, 29)], Choices(), [(0, 1, 10, 10), (10, 5, 40, 30)], "inside"),
+        (
+            [(0, 1, 39, 29), (10, 5, 39, 20)],
+            Choices(),
+            [(0, 1, 40, 30), (10, 5, 40, 21)],
+            "end inside",
+        ),
+        ([(0, 1, 39, 9)], Choices(), [(0, 1, 39, 9)], "its edges"),  # one may be chance
         ([(1, 1, 9, 9)], Choices(origin=0), [(1, 1, 9, 9)], "from 0 .as --origin says"),
         ([(0.4, 1, 9, 9)], Choices(origin=1), [], "from 1 .as --origin says"),
     ],
