@@ -40,6 +40,7 @@ MINUTES = 15
 MATCH_IOU = 0.5
 TOUCH_IOU = 0.1  # a detection that overlaps no label by so much is about none of them
 TIGHT_IOU = 0.7  # from here on two people's boxes do not differ more
+LEAST_SCORE = 0.2
 PICTURES = 12
 
 
@@ -67,8 +68,10 @@ def suspicions_of(labels: np.ndarray, detections: np.ndarray) -> list[Suspicion]
     found = []
     iou = pairwise_iou(detections[:, 2:], labels[:, 1:])  # (D, M)
     same_class = detections[:, :1] == labels[:, 0]
+    best = iou.argmax(axis=1) if len(labels) else iou[:, :0]  # a detection is about one label
     for row in range(len(labels)):
-        found.append(_suspicion_of(row, iou[:, row], same_class[:, row], detections))
+        own = iou[:, row] * (best == row)
+        found.append(_suspicion_of(row, own, same_class[:, row], detections))
     alone = iou.max(axis=1, initial=0) < TOUCH_IOU
     for row in detections[alone]:
         box = tuple(row[2:].tolist())
@@ -197,13 +200,21 @@ def run(options: Namespace) -> Answer:
 
 
 def rank(labels: Sequence[np.ndarray], detections: Sequence[np.ndarray]) -> list:
-    """Return pairs of image number and Suspicion of all images, the most suspicious first."""
-    pairs = [
-        (at, each)
-        for at, (objects, rows) in enumerate(zip(labels, detections, strict=True))
-        for each in suspicions_of(objects, rows)
-    ]
-    return sorted(pairs, key=lambda pair: -pair[1].score)
+    """Return pairs of image number and Suspicion of all images, the most suspicious first.
+
+    The scores of two kinds cannot be compared, so the kinds take turns. What scores less than
+    LEAST_SCORE is left out.
+    """
+    by_kind: dict[str, list] = {}
+    for at, (objects, rows) in enumerate(zip(labels, detections, strict=True)):
+        for each in suspicions_of(objects, rows):
+            if each.score >= LEAST_SCORE:
+                by_kind.setdefault(each.kind, []).append((at, each))
+    turns = []
+    for pairs in by_kind.values():
+        pairs.sort(key=lambda pair: -pair[1].score)
+        turns += [(turn, -pair[1].score, pair) for turn, pair in enumerate(pairs)]
+    return [pair for *_, pair in sorted(turns, key=lambda each: each[:2])]
 
 
 def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> list[dict]:
