@@ -63,7 +63,7 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 oracle: setup ## read labels that another library (globox) writes in seven formats
 	test -x build/globox/bin/python || .venv/bin/uv venv --quiet --python $(python) build/globox
 	.venv/bin/uv pip install --quiet --python build/globox --group oracle
-	$(python) benchmarks/labels.py --python build/globox/bin/python
+	$(python) benchmarks/foreign_labels.py --python build/globox/bin/python
 
 mutants: data ## seed defects one by one; show that a test or a lesson catches each
 	$(python) tools/mutants.py

@@ -68,15 +68,29 @@ def suspicions_of(labels: np.ndarray, detections: np.ndarray) -> list[Suspicion]
     found = []
     iou = pairwise_iou(detections[:, 2:], labels[:, 1:])  # (D, M)
     same_class = detections[:, :1] == labels[:, 0]
-    best = iou.argmax(axis=1) if len(labels) else iou[:, :0]  # a detection is about one label
+    about = about_labels(iou, detections[:, 1])
     for row in range(len(labels)):
-        own = iou[:, row] * (best == row)
+        own = iou[:, row] * (about == row)
         found.append(_suspicion_of(row, own, same_class[:, row], detections))
-    alone = iou.max(axis=1, initial=0) < TOUCH_IOU
-    for row in detections[alone]:
+    for row in detections[about < 0]:
         box = tuple(row[2:].tolist())
         found.append(Suspicion("missing label", float(row[1]), None, int(row[0]), box))
     return found
+
+
+def about_labels(iou: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return which label each detection is about, -1 for none; iou: (D, M); scores: (D,).
+
+    It is the label that it overlaps most. A detection that only touches it, where another one that
+    is half as certain fits it, is about something else that stands beside it.
+    """
+    if not iou.size:
+        return np.full(len(iou), -1)
+    best = iou.argmax(axis=1)
+    overlap = iou.max(axis=1)
+    fitting = (scores[:, np.newaxis] * (iou >= MATCH_IOU)).max(axis=0)[best]  # (D,) scores
+    stands_beside = (overlap < MATCH_IOU) & (fitting >= scores / 2)
+    return np.where((overlap < TOUCH_IOU) | stands_beside, -1, best)
 
 
 def _suspicion_of(number, iou, same_class, detections):

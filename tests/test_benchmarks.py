@@ -1,12 +1,16 @@
-"""benchmarks/: the published recipes are what their texts say, and both programs run."""
+"""benchmarks/: the published recipes are what their texts say, and the programs run."""
 
 import importlib
 import json
 import math
 import os
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
+from data import ledger as recorded_runs
+from utils import ssd
+from utils.average_precision import pairwise_iou
 from utils.data import normalize
 from utils.ssd import ToySSD
 
@@ -15,10 +19,15 @@ import pytest
 from mxnet import nd
 from toy_data import rectangles
 
+from tests.labels.label_files import SIZE_PX, write_source
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # its programs find each other there
 recipes, results, step, time_to_ap = map(
     importlib.import_module, ("recipes", "results", "step", "time_to_ap")
+)
+ledger, spoiled_labels, foreign_labels = map(
+    importlib.import_module, ("ledger", "spoiled_labels", "foreign_labels")
 )
 RECIPES = (recipes.D2L, recipes.STRAIGHT_DOPE)
 
@@ -277,3 +286,89 @@ def test_pytorch_computes_the_same_steps(workers_find_the_library, tmp_path):
         worker.close()
     assert losses[0][3] < losses[0][0]
     np.testing.assert_allclose(*losses, rtol=1e-2)
+
+
+@pytest.mark.parametrize("key", ledger.CHOICES, ids=" ".join)
+def test_every_choice_of_the_ledger_trains(key, monkeypatch):
+    monkeypatch.setattr(ledger, "open_preset", lambda preset, split: rectangles(2))
+    choice = ledger.CHOICES[key]
+    short = replace(choice.config, image_sizes=(64,))
+    monkeypatch.setitem(ledger.CHOICES, key, replace(choice, config=short, test_size=None))
+    row = ledger.measure("multi", key, 3)
+    assert tuple(row) == ledger.COLUMNS and ledger.key_of(row) == ("multi", *key, "3")
+    assert 0 <= float(row["ap"]) <= float(row["ap50"]) <= 1
+
+
+def test_a_choice_changes_what_it_says(monkeypatch):
+    dataset = rectangles(2)
+    base = ledger.build(ledger.CHOICES["recipe", "base"], dataset)
+    biases = [p.bias.data().asnumpy() for p in base.class_predictors]
+    assert all(bias.max() > 4 for bias in biases)
+    without = ledger.build(ledger.CHOICES["background prior", "none"], dataset)
+    assert all(abs(p.bias.data()).max().asscalar() == 0 for p in without.class_predictors)
+    placed = ledger.build(ledger.CHOICES["anchors", "placed on the data"], dataset)
+    assert base.sizes == ssd.SIZES != placed.sizes
+    slow = ledger.build(ledger.CHOICES["batch norm momentum", "0.99"], dataset)
+    assert slow.stages[0][0][1]._kwargs["momentum"] == 0.99
+    base_config = {field.name: getattr(ledger.BASE, field.name) for field in fields(ledger.BASE)}
+    for (name, value), choice in ledger.CHOICES.items():
+        changed = [key for key, old in base_config.items() if getattr(choice.config, key) != old]
+        others = [f.name for f in fields(choice) if f.name != "config"]
+        changed += [f for f in others if getattr(choice, f) != getattr(ledger.Choice(), f)]
+        allowed = 2 if name == "schedule" else 1  # a schedule is two numbers
+        assert len(changed) == 0 if (name, value) == ("recipe", "base") else len(changed) <= allowed
+
+
+def test_the_ledger_makes_what_it_lacks_and_keeps_the_rest(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger, "LEDGER", tmp_path / "ledger.csv")
+    monkeypatch.setattr(recorded_runs, "LEDGER", tmp_path / "ledger.csv")
+    asked = []
+
+    def in_own_process(num_threads, function, preset, key, seed):
+        asked.append((preset, key, seed))
+        scores = {"ap": f"0.{4 + seed}", "ap50": "0.9", "ap75": "0.5"}
+        row = dict(zip(ledger.KEY, (preset, *key, str(seed)), strict=True)) | scores
+        return dict.fromkeys(ledger.COLUMNS, "") | row
+
+    monkeypatch.setattr(ledger, "in_own_process", in_own_process)
+    words = ["--sets", "single", "--choices", "recipe", "--seeds"]
+    ledger.main([*words, "1"])
+    ledger.main([*words, "0", "1", "2"])
+    assert asked == [("single", ("recipe", "base"), seed) for seed in (1, 0, 2)]
+    assert [row["seed"] for row in recorded_runs.read_ledger()] == ["0", "1", "2"]
+    found = recorded_runs.recorded("single", "recipe", "base", "ap")
+    assert found.values == (0.4, 0.5, 0.6) and found.mean == pytest.approx(0.5)
+    assert str(found) == "0.50 (0.40–0.60, 3 seeds, recorded)"
+    with pytest.raises(KeyError, match="no multi / recipe / base; it has single / recipe / base"):
+        recorded_runs.recorded("multi", "recipe", "base")
+
+
+def test_every_row_of_the_ledger_is_of_a_choice_and_complete():
+    rows = recorded_runs.read_ledger()
+    keys = [ledger.key_of(row) for row in rows]
+    assert len(set(keys)) == len(keys) and all(key[1:3] in ledger.CHOICES for key in keys)
+    assert all(0 < float(row["ap"]) < float(row["ap50"]) < 1 for row in rows)
+
+
+def test_labels_are_spoiled_in_four_ways():
+    labels = np.array([[0, 0.1, 0.1, 0.3, 0.3], [1, 0.6, 0.6, 0.8, 0.9]])
+    rng = np.random.default_rng(0)
+    spoil = {way: spoiled_labels.spoil(labels, way, 1, 3, rng) for way in spoiled_labels.WAYS}
+    assert len(spoil["missing label"]) == 1 and len(spoil["no such object"]) == 3
+    assert spoil["wrong class"][1, 0] in (0, 2)
+    np.testing.assert_array_equal(spoil["wrong class"][:, 1:], labels[:, 1:])
+    iou = pairwise_iou(spoil["loose box"][1:, 1:], labels[1:, 1:])[0, 0]
+    assert 0.2 < iou < 0.6
+    assert pairwise_iou(spoil["no such object"][2:, 1:], labels[:, 1:]).max() < 0.05
+
+
+def test_boxes_that_differ_from_the_truth_are_counted(tmp_path):
+    images = [[(0, 1, 2, 20, 30), (1, 5, 5, 9, 9)]]
+    write_source(tmp_path, "csv", images, foreign_labels.NAMES)
+    (tmp_path / "labels.csv").rename(tmp_path / "openimages.csv")
+    truth = {"0.jpg": {"size": SIZE_PX, "boxes": [list(each) for each in images[0]]}}
+    for change, other in ((0, 0), (0.5, 2)):
+        truth["0.jpg"]["boxes"][0][1] += change
+        (tmp_path / "truth.json").write_text(json.dumps(truth))
+        counts = foreign_labels.compare(tmp_path, "Open Images")
+        assert (counts["boxes"], counts["other"], counts["faults"]) == (2, other, 0)

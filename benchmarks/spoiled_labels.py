@@ -1,6 +1,6 @@
 """How many labels that were spoiled on purpose `single-shot audit` finds.
 
-    python benchmarks/audit.py [--epochs 8]
+    python benchmarks/spoiled_labels.py [--epochs 8]
 
 Takes the training images of `multi`, spoils one label in twenty in four ways (no label, another
 class, a loose box, a box around nothing), prepares them as anyone's own, audits, and tells how many

@@ -1,6 +1,6 @@
 """Write made-up labels with the library globox; runs in an environment of its own.
 
-    build/globox/bin/python benchmarks/labels_globox.py FOLDER COUNT
+    build/globox/bin/python benchmarks/globox_labels.py FOLDER COUNT
 
 FOLDER gets COUNT folders, each with small images, truth.json and a folder for each format.
 """

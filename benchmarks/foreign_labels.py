@@ -33,7 +33,7 @@ WRITTEN = {
     "VOC, --origin 0": ("voc", "pascal_voc", Choices(origin=0), 0.01),
     "VOC by evidence": ("voc", "pascal_voc", AS_FOUND, 1.01),
 }
-WRITER = Path(__file__).with_name("labels_globox.py")
+WRITER = Path(__file__).with_name("globox_labels.py")
 
 
 def compare(folder, name):
