@@ -14,7 +14,14 @@ from utils.records import decode_jpeg, encode_jpeg
 import numpy as np
 import pytest
 
-from tests.labels.label_files import FORMATS, NAMES, fractions, jpeg, write_source
+from tests.labels.label_files import (
+    FORMATS,
+    NAMES,
+    SUFFIXES,
+    fractions,
+    jpeg,
+    write_source,
+)
 
 GOOD = [[(k % 3, 1, 2, 20, 30), (2, k, 0, 40, 30)] for k in range(9)] + [[]]
 BAD_LINE = "9.jpg,cat,5,5,5,9\n"
@@ -153,6 +160,31 @@ def test_a_leak_of_the_sources_own_sets_is_said(tmp_path, own_sets, capfd):
     assert finding["kind"] == "leak" and finding["image"].endswith("valid/images/1.jpg")
     assert "train/images/3.jpg, which trains" in finding["message"]
     assert manifest_of(out)["num_images"] == {"train": 6, "val": 4}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_leak_is_said_in_every_format(tmp_path, name, capfd):
+    for place, first in (("a", 0), ("b", 5)):
+        folder = tmp_path / "set" / place
+        write_source(folder, name, GOOD[first : first + 5])
+        for path in folder.rglob("*.jpg"):
+            path.write_bytes(jpeg(int(path.stem) + first))
+    sets = ["a", "b"]
+    if name in SUFFIXES:
+        sets = [f"{place}/labels.{SUFFIXES[name]}" for place in sets]
+    if name == "yolo":
+        for place in ("images", "labels"):
+            for part in ("a", "b"):
+                (tmp_path / "set" / place).mkdir(exist_ok=True)
+                (tmp_path / "set" / part / place).rename(tmp_path / "set" / place / part)
+    copies = sorted((tmp_path / "set").rglob("0.jpg"))
+    if copies:  # the first held-out picture becomes a darker copy of the first that trains
+        darker = decode_jpeg(copies[0].read_bytes(), "a copy") * 0.9
+        copies[1].write_bytes(encode_jpeg(darker.astype(np.uint8)))
+    words = ["--format", name, "--sets", *sets, "--classes", *NAMES]
+    assert run(tmp_path / "set", tmp_path / "out", *words) == 0, capfd.readouterr().err
+    findings = json.loads((tmp_path / "out" / "report.json").read_text())["findings"]
+    assert [each["kind"] for each in findings].count("leak") == (1 if copies else 5)
 
 
 def test_sets_that_leak_are_divided_anew(tmp_path, own_sets, capfd):

@@ -40,16 +40,19 @@ def read_label_studio(
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise AnnotationError(f"{path}: no list of tasks; {FIX}")
     found = [_task(task, position, path) for position, task in enumerate(tasks)]
-    root = image_root(path, images, (name for name, _ in found))
+    root = image_root(path, images, (name for name, _, _ in found))
     raw_images = [
-        RawImage(name, root, path, objects, None, f"{path}, task {position}", "region")
-        for position, (name, objects) in enumerate(found)
+        RawImage(name, root, path, objects, size_px, f"{path}, task {position}", "region")
+        for position, (name, size_px, objects) in enumerate(found)
     ]
     return assemble(path, raw_images, FORM, class_names, (), choices)
 
 
 def _task(task, position, path):
-    """Return the image's name and the RawObjects of a task; raise AnnotationError."""
+    """Return the image's name, its size if it is stated, and the RawObjects of a task.
+
+    Raises AnnotationError.
+    """
     data = task.get("data", task)
     address = _address(data) if isinstance(data, dict) else None
     name = task.get("file_upload") or (_file_name(address) if address else None)
@@ -58,7 +61,8 @@ def _task(task, position, path):
     if "data" not in task:  # JSON-MIN
         lists = [each for each in task.values() if isinstance(each, list)]
         regions = [region for each in lists for region in each if isinstance(region, dict)]
-        return name, [_object(region, region, number) for number, region in enumerate(regions)]
+        objects = [_object(region, region, number) for number, region in enumerate(regions)]
+        return name, _size(regions), objects
     annotations = task.get("annotations", task.get("completions"))
     if not isinstance(annotations, list):
         raise AnnotationError(f"{path}, task {position}: annotations is no list; {FIX}")
@@ -66,7 +70,18 @@ def _task(task, position, path):
     results = used[0].get("result") if used else []
     results = [each for each in results or [] if isinstance(each, dict)]
     regions = [each for each in results if isinstance(each.get("value"), dict)]
-    return name, [_object(each["value"], each, number) for number, each in enumerate(regions)]
+    objects = [_object(each["value"], each, number) for number, each in enumerate(regions)]
+    return name, _size(regions), objects
+
+
+def _size(regions):
+    """Return the width and height that the first region states, None where it states none."""
+    for region in regions[:1]:
+        try:
+            return to_side(region.get("original_width")), to_side(region.get("original_height"))
+        except ValueError:
+            return None
+    return None
 
 
 def _address(data):

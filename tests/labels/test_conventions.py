@@ -10,7 +10,7 @@ from single_shot.labels.voc import read_folder
 
 import numpy as np
 import pytest
-from label_files import SIZE_PX, fractions, jpeg, write_images
+from label_files import FORMATS, SIZE_PX, fractions, jpeg, read, write_images, write_source
 from PIL import Image
 
 
@@ -130,3 +130,24 @@ def test_images_without_objects_are_counted_and_can_be_left_out(tmp_path):
     found = read_csv(tmp_path / "a.csv", choices=Choices(without_objects="leave-out"))
     assert len(found.items) == 1
     assert "1 images without objects: left out (--without-objects)" in found.conventions
+
+
+@pytest.mark.parametrize("name", FORMATS[:5] + FORMATS[6:])
+def test_boxes_drawn_before_the_picture_was_turned_are_told_in_every_format(tmp_path, name):
+    objects = [(0, 1, 2, 38, 20)]  # 38 pixels do not fit into the width as displayed
+    source = write_source(tmp_path, name, [objects] * 2)
+    exif = Image.Exif()
+    exif[274] = 6
+    for path in tmp_path.rglob("*.jpg"):
+        Image.open(io.BytesIO(jpeg(int(path.stem)))).save(path, exif=exif)
+    found = read(name, source)
+    assert not found.faults and [item.size_px for item in found.items] == [(30, 40)] * 2
+    if name in ("yolo", "lst"):  # fractions alone cannot tell
+        expected, said = fractions(objects), "2 taken as displayed, since nothing tells (--exif)"
+    else:
+        expected, said = turned(fractions(objects), 6), "2 as stored"
+    for item in found.items:
+        np.testing.assert_allclose(item.labels, expected, atol=1e-5)
+    assert any(said in text for text in found.conventions)
+    mended = read(name, source, choices=Choices(exif="stored"))
+    np.testing.assert_allclose(mended.items[0].labels, turned(fractions(objects), 6), atol=1e-5)
