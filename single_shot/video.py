@@ -120,7 +120,7 @@ def annotate_frame(
             continue
         left, top, right, bottom = np.round(box_px).astype(int).tolist()
         red, green, blue = (round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0]))
-        text = drawable(f"{class_names[int(class_id)]} {score:.2f}")
+        text = drawable(f"{class_names[int(class_id)]} {score:.2f}").replace("\n", "\\n")
         font = ImageFont.truetype(font_file(text), TAG_FONT_PX)
         width = round(draw.textlength(text, font))
         base = max(top, TAG_FONT_PX + 4)  # keep the tag inside the frame

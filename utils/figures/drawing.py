@@ -18,9 +18,9 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.text import Text
 
 SMALL_PANEL_INCHES = 2.8
+LONGEST_TAG = 40  # characters; a longer one would leave the picture no room
 STYLE = {
     "figure.dpi": 100,
     "figure.figsize": (6.0, 4.0),
@@ -60,8 +60,7 @@ def show(figure: Figure, alt: str) -> None:
 def to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG file, without the version of the library in it."""
     buffer = io.BytesIO()
-    for text in figure.findobj(Text):
-        make_plain(text)
+    make_plain(figure)
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -260,7 +259,7 @@ def _tag(ax, box_px, text, color):
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     inches = ax.get_position().width * ax.figure.get_figwidth()
     ax.annotate(
-        text,
+        text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…",
         (xmin if starts_left else xmax, ymin),
         xytext=(0, 2 if above else -2),
         textcoords="offset points",

@@ -3,6 +3,7 @@
 from functools import cache
 
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 # Fonts for what Matplotlib's own has not, of Linux, macOS and Windows; those count that are there.
@@ -44,13 +45,16 @@ def font_file(text: str) -> str:
     return font_manager.findfont(next(fits, families[0]))
 
 
-def make_plain(text: Text) -> None:
-    """Have a Text of a figure drawn sign by sign: a dollar opens no formula.
+def make_plain(figure: Figure) -> None:
+    """Have all texts of a figure drawn sign by sign: a dollar opens no formula.
 
-    Only the powers of ten on Matplotlib's own axes are formulas.
+    Only the powers of ten that Matplotlib writes on axes are formulas.
     """
-    if r"\mathdefault" in text.get_text():
-        return
-    text.set_parse_math(False)
-    text.set_fontfamily(font_families())
-    text.set_text(drawable(text.get_text()))
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    formulas = {axis.get_offset_text() for axis in axes}
+    formulas |= {t for a in axes if a.get_scale() == "log" for t in a.get_ticklabels(which="both")}
+    for text in figure.findobj(Text):
+        if text not in formulas:
+            text.set_parse_math(False)
+            text.set_fontfamily(font_families())
+            text.set_text(drawable(text.get_text()))
