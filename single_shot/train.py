@@ -26,7 +26,7 @@ from single_shot.recipes import NARROW, RECIPES, Recipe
 from single_shot.resuming import Autosave, fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
 from single_shot.training_report import write_report
-from utils.checkpoint import save_checkpoint
+from utils.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
 from utils.files import InputError
@@ -61,6 +61,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     width_help = "of an SSD, times the paper's channels; default: the recipe's"
     add("--width", type=number(1 / 16, kind=float), help=width_help)
     add("--base-weights", type=Path, metavar="FILE", help="MXNet's vgg16; default: random weights")
+    weights_help = "a detector to go on from, with its anchors; default: random weights"
+    add("--weights", type=Path, metavar="DETECTOR", help=weights_help)
     batch_help = "images at a time; default: the recipe's"
     add("--batch-size", type=number(1), metavar="N", help=batch_help)
     add("--accumulate", type=number(1), default=1, metavar="N", help="batches for one step")
@@ -141,6 +143,26 @@ def describe_network(recipe: Recipe, labels: Sequence[np.ndarray]) -> dict:
     return plan.description
 
 
+def load_weights(path: Path, recipe: Recipe, class_names: Sequence[str]) -> Checkpoint:
+    """Return the checkpoint of a detector to go on from.
+
+    Raises InputError where its classes or its network are not those of the data and the recipe.
+    """
+    checkpoint = load_checkpoint(path)
+    known, network = checkpoint.metadata["class_names"], checkpoint.metadata.get("network", TOY_SSD)
+    if list(known) != list(class_names):
+        raise InputError(
+            f"{path}: its classes are {', '.join(known)}, the data's {', '.join(class_names)}; "
+            "prepare the data with those (--classes), or begin without --weights"
+        )
+    if network.get("name") != recipe.network:
+        raise InputError(
+            f"{path}: its network is {network.get('name')}, the recipe's {recipe.network}; choose "
+            "another --recipe, or begin without --weights"
+        )
+    return checkpoint
+
+
 def prepare_out(out: Path, restart: bool) -> Path:
     """Return the path of the file from which a stopped run in a folder goes on.
 
@@ -164,15 +186,19 @@ def train_network(
     config: TrainingConfig,
     running: Path,
     base_weights: Path | None = None,
+    weights: Checkpoint | None = None,
 ) -> tuple:
     """Train, or go on with it; return the trained network and the history.
 
-    network: its description; running: path of the file from which a stopped run goes on.
+    network: its description; running: path of the file from which a stopped run goes on;
+    base_weights: of ImageNet, for the base of an SSD; weights: of all the network.
     """
     seed_everything(config.seed)
     net = build_network(network, len(dataset.class_names), best_context())
     if base_weights:
         load_imagenet_weights(net.base, base_weights)
+    if weights:
+        weights.load_into(net, best_context())
     per_class = network != TOY_SSD
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
 
@@ -210,8 +236,12 @@ def train_and_report(options: Namespace) -> Answer:
     running = prepare_out(out, options.restart)
     count = f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs"
     print(count, file=sys.stderr)
-    network = describe_network(recipe, dataset.labels)
-    parts = network, recipe, dataset, held_out, config, running, options.base_weights
+    weights = None
+    if options.weights:
+        weights = load_weights(options.weights, recipe, dataset.class_names)
+    described = weights and weights.metadata.get("network", TOY_SSD)
+    network = described or describe_network(recipe, dataset.labels)
+    parts = network, recipe, dataset, held_out, config, running, options.base_weights, weights
     net, history = train_network(*parts)
     path = out / "detector.params"
     about = {"class_names": list(dataset.class_names), "image_size": recipe.image_size}

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 
+from data import DATA_ROOT
 from single_shot import sources, train
 from single_shot.command import main, parse
 from single_shot.files import locked
@@ -15,6 +16,7 @@ from utils.detection import detect, load_detector
 from utils.losses import MinedCrossEntropyLoss
 from utils.training import TrainingRun
 
+import numpy as np
 import pytest
 from mxnet.base import MXNetError
 
@@ -22,6 +24,7 @@ from tests.labels.test_voc import an_object, write_folder
 from tests.prepared_data import prepare_rectangles
 from tests.toy_data import rectangles
 
+MULTI = str(DATA_ROOT / "pretrained" / "toy_ssd_multi.params")
 QUICK = ["--epochs", "2", "--batch-size", "4", "--image-size", "64"]
 
 
@@ -87,6 +90,21 @@ def test_the_detector_keeps_the_anchors_that_were_chosen(finished):
     assert detector.net.description == card["network"]
     assert [list(sizes) for sizes in detector.net.sizes] == card["network"]["sizes"]
     assert detect(read_picture(finished / "curves.png"), detector).shape[1] == 6
+
+
+def test_a_run_begins_with_the_weights_of_another(folder, finished, tmp_path, capsys):
+    """Mended labels or new pictures: what was learnt is kept, and the anchors with it."""
+    before = load_checkpoint(finished / "detector.params")
+    words = ["--weights", str(finished / "detector.params"), "--learning-rate", "1e-12"]
+    assert main(arguments(folder, tmp_path / "run", *words)) == 0
+    after = load_checkpoint(tmp_path / "run" / "detector.params")
+    assert after.metadata["network"] == before.metadata["network"]
+    for name, array in before.parameters.items():
+        if "running" not in name:  # the means of batch normalisation follow the pictures
+            np.testing.assert_allclose(array.asnumpy(), after.parameters[name].asnumpy(), atol=1e-6)
+    words = ["--weights", str(finished / "detector.params"), "--recipe", "ssd300"]
+    assert main(["train", str(folder), "--out", str(tmp_path / "other"), *words]) == 2
+    assert "its network is toy_ssd, the recipe's ssd300" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_not_overwritten_unless_asked(folder, finished, capsys):
@@ -229,6 +247,8 @@ def test_results_have_a_place_of_their_own():
     [
         (["--recipe", "ssd300", "--image-size", "64"], "ssd300 cannot be given --image-size"),
         (["--width", "0.5"], "toy cannot be given --width"),
+        (["--weights", "absent.params"], "absent.params: "),
+        (["--weights", MULTI], "its classes are frill, sprig, zest, the data's"),
         (["--base-weights", "vgg16.params"], "toy cannot be given --base-weights"),
         (["--image-size", "99999"], "GB are free; lower --batch-size"),
         (["--voc", "VOC2007:trainval"], "name one source of labelled pictures"),
