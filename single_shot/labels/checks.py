@@ -32,6 +32,7 @@ from utils.records import RecordError
 import numpy as np
 
 MAX_NAME, MAX_CLASSES = 80, 1000
+SEVERAL = 3  # images; that none of fewer is there is told one by one
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def assemble(
             located.append(_locate(raw, seen, finder))
         except BadObject as error:
             findings.append(Finding(error.kind, str(error), raw.path, None, _drawable(raw)))
+    _check_presence(source, raw_images, located)
     form, said = decide_origin(located, form, choices.origin)
     drawn_on, more = decide_exif(located, form, choices.exif)
     first_id, and_more = first_class_id(located, len(names))
@@ -157,6 +159,17 @@ def assemble(
             "last parts"
         )
     return Annotations(names, items, findings, tuple(said))
+
+
+def _check_presence(source, raw_images, located):
+    """Raise AnnotationError, once, where none of several images is there."""
+    paths = [raw.name for raw in raw_images if isinstance(raw.name, str)]
+    there = any(not isinstance(each.image, Path) or each.image.is_file() for each in located)
+    if len(paths) >= SEVERAL and not there:
+        raise AnnotationError(
+            f"{source}: none of its {len(paths)} images is in {raw_images[0].root}, such as "
+            f"{shown(paths[0])}; name their folder (--images)"
+        )
 
 
 def _check_unit(source, items, form):

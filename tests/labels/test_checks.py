@@ -102,3 +102,12 @@ def test_class_names_are_found_in_alphabetical_order(raw):
     assert opened(raw([GOOD, OTHER]), class_names=None).class_names == ("cat", "dog")
     with pytest.raises(AnnotationError, match="a.csv: no annotation holds an object"):
         opened(raw([]), class_names=None)
+
+
+def test_that_no_image_is_there_is_said_once(raw):
+    images = [raw([GOOD], f"{name}.jpg") for name in "xyz"]
+    with pytest.raises(
+        AnnotationError, match="a.csv: none of its 3 images is in .*such as 'x.jpg'"
+    ):
+        opened(*images)
+    assert len(opened(*images, raw([GOOD])).items) == 4  # each is told when it is read
