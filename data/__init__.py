@@ -3,10 +3,10 @@
 import json
 
 from data.embedded import DATA_ROOT, background_of, ensure
-from data.ledger import recorded
+from data.ledger import recorded, recorded_choices
 from utils.data import open_records
 
-__all__ = ["DATA_ROOT", "background_of", "open_preset", "recorded"]
+__all__ = ["DATA_ROOT", "background_of", "open_preset", "recorded", "recorded_choices"]
 
 
 def open_preset(preset, split):

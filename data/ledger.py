@@ -47,3 +47,18 @@ def recorded(preset, choice, value, score="ap50"):
     found = by_name[wanted]
     found.sort(key=lambda row: int(row["seed"]))
     return Recorded(tuple(float(row[score]) for row in found))
+
+
+def recorded_choices(preset, score="ap50"):
+    """Return a dict of `Recorded` by "choice: value", the base recipe first, in the file's order.
+
+    preset, score: as for `recorded`. Choices with fewer runs than the base recipe are left out.
+    """
+    names = dict.fromkeys((row["choice"], row["value"]) for row in read_ledger())
+    base = recorded(preset, "recipe", "base", score)
+    found = {"the recipe itself": base}
+    for choice, value in names:
+        runs = recorded(preset, choice, value, score)
+        if choice != "recipe" and len(runs.values) == len(base.values):
+            found[f"{choice}: {value}"] = runs
+    return found

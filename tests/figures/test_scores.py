@@ -1,8 +1,10 @@
 """Figures of scores: what they draw, read back from their axes."""
 
 from utils.error_anatomy import ERROR_TYPES
+from utils.figures.colors import POSITIVE_COLOR, PREDICTION_COLOR
 from utils.figures.scores import (
     plot_bootstrap,
+    plot_choices,
     plot_confusion,
     plot_gains,
     plot_growing_curve,
@@ -85,3 +87,14 @@ def test_bootstrap_names_the_interval():
     assert axes[0].get_title() == "single: 95 % within 0.025 to 0.975"
     assert axes[1].get_title() == "multi: 95 % within 0.500 to 0.500"
     assert axes[0].get_ylabel() == "draws, 101 in all"
+
+
+def test_choices_are_coloured_by_where_all_their_runs_lie():
+    choices = {"base": (0.4, 0.5), "up": (0.6, 0.7), "down": (0.1, 0.39), "both": (0.3, 0.6)}
+    (ax,) = labelled(plot_choices(choices, "choices", "AP"))
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(choices)
+    colors = [line.get_color() for line in ax.lines[::2]]
+    assert colors == ["0.4", POSITIVE_COLOR, PREDICTION_COLOR, "0.4"]
+    assert [line.get_xdata()[0] for line in ax.lines[1::2]] == pytest.approx(
+        [0.45, 0.65, 0.245, 0.45]
+    )

@@ -28,6 +28,7 @@ from utils.figures.drawing import (
 )
 from utils.figures.scores import (
     plot_bootstrap,
+    plot_choices,
     plot_confusion,
     plot_gains,
     plot_growing_curve,
@@ -52,6 +53,7 @@ __all__ = [
     "image_grid",
     "panels",
     "plot_bootstrap",
+    "plot_choices",
     "plot_confusion",
     "plot_gains",
     "plot_growing_curve",

@@ -130,3 +130,28 @@ def plot_bootstrap(samples: dict[str, np.ndarray]) -> Figure:
         ax.set(title=f"{name}: 95 % within {low:.3f} to {high:.3f}", xlabel="AP50")
     axes[0].set_ylabel(f"draws, {len(scores)} in all")
     return figure
+
+
+def plot_choices(choices: dict[str, Sequence[float]], title: str, xlabel: str) -> Figure:
+    """Return a figure of what each choice reached, a row each and a point for every run.
+
+    choices: scores by name; the first is the reference, whose runs span the grey band. Choices all
+    of whose runs are above it are green, all below it vermillion.
+    """
+    reference = next(iter(choices.values()))
+    low, high = min(reference), max(reference)
+    figure = Figure(figsize=(7.5, 0.6 + 0.23 * len(choices)), layout="constrained")
+    ax = figure.subplots()
+    ax.axvspan(low, high, color="0.85")
+    for row, scores in enumerate(choices.values()):
+        color = "0.4"
+        if min(scores) > high:
+            color = POSITIVE_COLOR
+        elif max(scores) < low:
+            color = PREDICTION_COLOR
+        ax.plot(scores, [row] * len(scores), "o", color=color, markersize=4, alpha=0.8)
+        ax.plot(np.mean(scores), row, "|", color=color, markersize=13)
+    ax.set_yticks(range(len(choices)), choices)
+    ax.set_ylim(len(choices) - 0.5, -0.5)
+    ax.set(title=title, xlabel=xlabel, ylabel="changed, all else as it is")
+    return figure
