@@ -163,8 +163,8 @@ def draw_suspicions(dataset: PreparedDataset, ranked: Sequence) -> Figure:
     ranked: pairs of image number and Suspicion, the most suspicious first.
     """
     shown = ranked[:PICTURES]
-    titles = [f"{Path(dataset.images[at]).name}: {each.kind}" for at, each in shown]
-    columns = min(4, len(shown))
+    titles = [f"{each.kind}\n{Path(dataset.images[at]).name}" for at, each in shown]
+    columns = min(3, len(shown))
     axes = panels([dataset[at][0] for at, _ in shown], titles, columns, 4 * columns)
     for ax, (at, each) in zip(axes, shown):
         labels, names = dataset.labels[at], dataset.class_names
