@@ -132,8 +132,7 @@ def _check_sides(values, edges, form, where):
         kind = "zero area" if side == 0 else "reversed"
         low_name, high_name = names[low], names[high]
         if form.layout == "corners":
-            relation = "above" if form.ends_inside and side else "not below"
-            says = f"{low_name} {values[low]:g} is {relation} {high_name} {values[high]:g}"
+            says = f"{low_name} {values[low]:g} is not below {high_name} {values[high]:g}"
         else:
             says = f"{high_name} is {side:g}, not above 0"
         raise BadObject(

@@ -38,7 +38,7 @@ def test_one_pixel_has_two_different_edges_only_where_boxes_end_inside():
     assert row[3] - row[1] == pytest.approx(1 / 40)
     with pytest.raises(BadObject, match="zero-area"):
         to_row(0, (5, 5, 5, 9), csv_labels.FORM, SIZE_PX, "here")
-    with pytest.raises(BadObject, match="reversed box, xmin 5 is above xmax 4"):
+    with pytest.raises(BadObject, match="reversed box, xmin 5 is not below xmax 4"):
         to_row(0, (5, 5, 4, 9), voc.FORM, SIZE_PX, "here")
 
 

@@ -71,7 +71,7 @@ def test_sets_are_joined(tmp_path):
 
 BAD_OBJECTS = {
     "zero-area": (an_object((9, 2, 9, 2)), "zero-area box, xmin 9 is not below xmax 9"),
-    "reversed": (an_object((9, 8, 12, 3)), "reversed box, ymin 8 is above ymax 3"),
+    "reversed": (an_object((9, 8, 12, 3)), "reversed box, ymin 8 is not below ymax 3"),
     "counted from 0": (an_object((0, 1, 5, 5)), "xmin 0 to xmax 5 leaves the image, 1 to 40"),
     "too wide": (an_object((1, 1, 41, 5)), "xmin 1 to xmax 41 leaves the image"),
     "not a number": (an_object(("one", 1, 4, 5)), "bndbox/xmin is 'one'"),
