@@ -41,7 +41,9 @@ def decide_origin(
     box, unless some boxes end at the last pixel and none at the width or height.
     """
     if not form.has_origin:
-        return form, []
+        return form, [] if origin is None else [
+            "--origin: boxes here have edges, so it is not used"
+        ]
     values, sizes_px = corners_of(located)
     if origin is None:
         corners = values[:, :2]

@@ -7,6 +7,7 @@ without objects, and is noted. Names of classes are in classes.txt, obj.names or
 may also say where the images of each set are.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -218,10 +219,22 @@ def _find_names(folder, pairs):
 
 
 def yaml_file(folder: Path) -> Path | None:
-    """Return the YAML file of a folder that describes a data set, or None."""
+    """Return the YAML file of a folder that describes its data, or None.
+
+    It is called data or dataset, or names classes.
+    """
     files = [path for pattern in ("*.yaml", "*.yml") for path in sorted(folder.glob(pattern))]
     usual = [path for path in files if path.stem in ("data", "dataset")]
-    return next(iter(usual or (files if len(files) == 1 else [])), None)
+    return next((path for path in files if path in usual or _has_names(path)), None)
+
+
+def _has_names(path):
+    """Whether a YAML file, which may be of any program, names classes."""
+    try:
+        text = read_text(path, MAX_NAMES_BYTES)
+    except AnnotationError:
+        return False
+    return bool(re.search(r"""^["']?names["']?\s*:""", text, re.MULTILINE))
 
 
 def _yaml(folder):

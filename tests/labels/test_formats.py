@@ -1,6 +1,7 @@
 """The format is guessed where it is plain, and asked for where it is not."""
 
 from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.checks import Choices
 from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
 
 import pytest
@@ -173,3 +174,20 @@ def test_labels_lie_beside_the_images_or_as_darknet_has_them(tmp_path):
         assert guess_format(source)[0] == "yolo"
         (part,) = read_source(source, "yolo")
         assert [len(item.labels) for item in part.items] == [1, 1] and not part.findings
+
+
+def test_a_yaml_file_of_another_program_tells_nothing(tmp_path):
+    source = write_source(tmp_path / "set", "coco", IMAGES).parent
+    (source / "docker.yaml").write_text("services:\n  names: 3\n")
+    assert guess_format(source)[0] == "coco"
+    source = write_source(tmp_path / "other", "yolo", IMAGES)
+    (source / "classes.txt").unlink()
+    (source / "docker.yaml").write_text("services: 3\n")
+    (source / "animals.yml").write_text("names: [cat, dog]\n")
+    assert read_source(source, "yolo")[0].class_names == ("cat", "dog")
+
+
+def test_an_origin_that_does_not_matter_is_said(tmp_path):
+    source = write_source(tmp_path, "coco", IMAGES)
+    (part,) = read_source(source, "coco", choices=Choices(origin=1))
+    assert "--origin: boxes here have edges, so it is not used" in part.conventions
