@@ -2,13 +2,13 @@
 
     single-shot prepare photos --out prepared
 
-SOURCE is a folder or file in any of the formats below, which is guessed where that is plain. DIR
+SOURCE is a folder or file as a labelling tool exports it; format, sets, images and conventions are
+found and said, and an option decides each of them otherwise (single_shot/labels/README.md). DIR
 gets train.rec and val.rec with their .idx, manifest.json, a contact sheet and a report of all that
 was found; it appears only when it is complete. A bad label stops everything: it is named, drawn in
 DIR.findings, and the exit status is 2; --drop-bad leaves bad objects and images out instead.
 """
 
-import functools
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -18,27 +18,14 @@ from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed, share
 from single_shot.figure_files import write_contact_sheet
 from single_shot.files import appearing_folder, sha256, write_whole
-from single_shot.labels.annotations import (
-    FINDINGS_SHOWN,
-    Annotation,
-    AnnotationError,
-    Annotations,
-    read_annotated,
-)
-from single_shot.labels.checks import Choices
+from single_shot.labels.annotations import FINDINGS_SHOWN, AnnotationError, read_annotated
 from single_shot.labels.conventions import DISPLAYED, STORED
-from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
-from single_shot.labels.groups import group_images
-from single_shot.labels.image_checks import (
-    SeenPictures,
-    check_images,
-    images_without_annotation,
-    leaks,
-)
+from single_shot.labels.formats import FORMATS
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
 from single_shot.labels.splits import stratified_split
 from single_shot.prepared_folder import PLACES, SPLITS
+from single_shot.understanding import Understood, understand
 from utils.context import SEED
 from utils.hooks import progress
 from utils.records import write_records
@@ -61,74 +48,15 @@ def remove_report(folder: Path) -> None:
         folder.rmdir()
 
 
-def read_and_check(
-    options: Namespace, name: str, sets: Sequence[str]
-) -> tuple[list[Annotations], list[int]]:
-    """Return the checked Annotations of each part of the source, one or two.
-
-    Returns also a number for each image of them all, the same for those that belong together.
-    """
-    images = Path(options.images) if options.images else None
-    choices = Choices(
-        options.origin,
-        options.exif,
-        tuple(options.columns) or None,
-        options.repair,
-        options.without_objects,
-    )
-    parts = read_source(options.source, name, images, options.classes, sets, choices)
-    seen, checked = SeenPictures(), []
-    for part in parts:
-        bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
-        checked.append(check_images(part, seen, bar))
-    items = [item for part in checked for item in part.items]
-    places = [str(item.image) for item in items]
-    groups = group_images(places, [seen.looks[item.image] for item in items], options.group_by)
-    return checked, groups
-
-
-def understanding(
-    parts: Sequence[Annotations], sets: Sequence[str], unused: Sequence[str], chosen: bool
-) -> list[str]:
-    """Return lines on how the source was understood, apart from its format.
-
-    sets: names of the parts, if there are two; unused: other sets; chosen: by --sets.
-    """
-    lines = []
-    if sets:
-        whose = "as --sets says" if chosen else "the source's own"
-        lines.append(f"sets: {' and '.join(sets)} ({whose})")
-    if unused:
-        lines.append(f"not used: {', '.join(unused)}")
-    folders = {str(item.image.parent) for part in parts for item in part.items if is_file(item)}
-    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
-    lines += [f"images: {', '.join(sorted(folders)[:3])}{more}"] if folders else []
-    names = parts[0].class_names
-    lines.append(f"classes: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
-    return [*lines, *dict.fromkeys(said for part in parts for said in part.conventions)]
-
-
-def is_file(item: Annotation) -> bool:
-    """Whether an image is a file of its own."""
-    return isinstance(item.image, Path)
-
-
-def split_parts(
-    parts: Sequence, share: float, seed: int, groups: Sequence[int], join: bool = False
-) -> dict[str, list]:
-    """Return the items of each split, as a dict; one part is split, two are the splits.
-
-    groups: see `groups.group_images`; join: split two parts as one.
-    """
-    items = [part.items for part in parts]
-    if join:
-        items = [[item for group in items for item in group]]
+def split_items(source: Understood, share: float, seed: int) -> dict[str, list]:
+    """Return the Annotations of each split, as a dict: the source's sets, or its images split."""
+    items = source.items
     if len(items) == 1:
         labels = [item.labels for item in items[0]]
-        indices = stratified_split(labels, share, seed, groups)
-        items = [[items[0][index] for index in group] for group in indices]
-    for split, group in zip(SPLITS, items):
-        if not group:
+        indices = stratified_split(labels, share, seed, source.groups)
+        items = [[items[0][index] for index in part] for part in indices]
+    for split, part in zip(SPLITS, items):
+        if not part:
             raise AnnotationError(f"{split}: no image is left; see the findings")
     return dict(zip(SPLITS, items))
 
@@ -160,11 +88,9 @@ def describe(items: Sequence, class_names: Sequence[str], max_side: int) -> dict
     }
 
 
-def write_folder(
-    folder: Path, splits: dict, class_names: Sequence[str], findings: Sequence, settings: dict
-) -> dict:
+def write_folder(folder: Path, splits: dict, source: Understood, settings: dict) -> dict:
     """Write records, contact sheet, report and, last, the manifest; return the manifest."""
-    descriptions = {}
+    descriptions, class_names, findings = {}, source.class_names, source.findings
     for split, items in splits.items():
         write_split(folder / split, items, settings["max_side"])
         descriptions[split] = describe(items, class_names, settings["max_side"])
@@ -190,44 +116,25 @@ def prepare(options: Namespace) -> tuple[dict, list[str]]:
     folder, refused = options.out, options.out.with_name(f"{options.out.name}.findings")
     if folder.exists():
         raise AnnotationError(f"{folder}: exists; remove it or choose another folder (--out)")
-    name, trace = options.format, "as --format says"
-    if name is None:
-        name, trace = guess_format(options.source)
-    understood = [f"format: {name} ({trace})"]
-    sets, unused = options.sets, []
-    if not sets:
-        sets, unused = own_sets(options.source, name)
-    parts, groups = read_and_check(options, name, sets)
-    understood += understanding(parts, sets, unused, bool(options.sets))
-    num_groups, joined = len(set(groups)), options.join_sets
-    if num_groups < len(groups):
-        understood.append(
-            f"groups: {len(groups)} images in {num_groups} groups of copies, frames or near copies "
-            f"(--group-by); {'see the leaks' if sets and not joined else 'each is on one side'}"
-        )
-    findings = [each for part in parts for each in part.findings]
-    findings += images_without_annotation(parts)
-    if len(parts) == 2 and not joined:
-        findings += leaks(parts[0].items, parts[1].items, groups)
+    source = understand(options)
     remove_report(refused)
-    faults = Annotations((), [], findings).faults
+    faults = [finding for finding in source.findings if finding.is_fault]
     if faults and not options.drop_bad:
         refused.mkdir(parents=True, exist_ok=True)
-        write_report(refused, findings)
+        write_report(refused, source.findings)
+        said = "\n".join([*source.lines, summary(source.findings, FINDINGS_SHOWN)])
         raise FaultsFound(
             f"{len(faults)} faults: mend them, have --repair mend what it can, or leave bad "
-            f"objects and images out (--drop-bad). All are in {refused}.\n"
-            + "\n".join([*understood, summary(findings, FINDINGS_SHOWN)])
+            f"objects and images out (--drop-bad). All are in {refused}.\n{said}"
         )
-    settings = {"format": name, "sets": sets, "drop_bad": options.drop_bad}
+    splits = split_items(source, options.val_share, options.seed)
+    settings = {"format": source.format_name, "sets": source.sets, "drop_bad": options.drop_bad}
     settings |= {"seed": options.seed, "max_side": options.max_side, "repair": options.repair}
-    share_used = None if sets and not joined else options.val_share
-    settings |= {"understood": understood, "val_share": share_used}
-    split = options.val_share, options.seed, groups, joined
-    splits = split_parts(parts, *split)
+    settings |= {"val_share": None if source.sets else options.val_share}
+    settings |= {"understood": source.lines}
     with appearing_folder(folder) as temporary:
-        manifest = write_folder(temporary, splits, parts[0].class_names, findings, settings)
-    return manifest, understood
+        manifest = write_folder(temporary, splits, source, settings)
+    return manifest, source.lines
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -264,7 +171,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--exif", choices=(DISPLAYED, STORED), help=exif_help)
     columns_help = "columns of a CSV file without a header"
     add("--columns", nargs="+", default=[], metavar="NAME", help=columns_help)
-    objects_help = "what images without any object are (default: background)"
+    objects_help = "what images without any object are"
     choices = ("background", "leave-out")
     add("--without-objects", choices=choices, default="background", help=objects_help)
 

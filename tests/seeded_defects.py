@@ -860,7 +860,7 @@ DEFECTS = [
     Defect(
         "near copies are on both sides of a split",
         "single_shot/prepare.py",
-        "indices = stratified_split(labels, share, seed, groups)",
+        "indices = stratified_split(labels, share, seed, source.groups)",
         "indices = stratified_split(labels, share, seed)",
     ),
     Defect(

@@ -155,7 +155,7 @@ def test_a_leak_of_the_sources_own_sets_is_said(tmp_path, own_sets, capfd):
     assert run(own_sets, out) == 0
     said = capfd.readouterr().out
     assert "sets: train and valid (the source's own)" in said
-    assert "groups: 10 images in 9 groups" in said and "see the leaks" in said
+    assert "groups: 10 images in 9 groups" in said and "1 held-out images leak" in said
     (finding,) = json.loads((out / "report.json").read_text())["findings"]
     assert finding["kind"] == "leak" and finding["image"].endswith("valid/images/1.jpg")
     assert "train/images/3.jpg, which trains" in finding["message"]
