@@ -125,7 +125,11 @@ def _read_files(source, pairs, class_names, choices):
         try:
             tree = _parse(path)
             name = _picture_name(tree, path, pictures[root])
-            raw_images.append(_read_raw(tree, path, name, root, choices))
+            raw = _read_raw(tree, path, name, root, choices)
+            raw_images.append(raw)
+            if raw.size_px is None:
+                message = f"{path}: no size in it; that of the image is taken"
+                findings.append(Finding("repaired", message, path))
         except VocError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     return assemble(source, raw_images, FORM, class_names, findings, choices)

@@ -1,6 +1,7 @@
 """VOC folders: what is read is what was written, and what is bad is named."""
 
 from data import open_preset
+from single_shot.labels.checks import Choices
 from single_shot.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
 from single_shot.labels.voc_writer import SETS, annotation_xml, export
 from utils.records import encode_jpeg
@@ -196,3 +197,52 @@ def test_a_broken_annotation_may_be_dropped_before_the_classes_are_known(tmp_pat
     assert find_classes(parts, drop_bad=True) == ["dog"]
     dataset = VocDataset(parts, ["dog"], drop_bad=True)
     assert len(dataset) == 1 and len(dataset.faults) == 1
+
+
+@pytest.mark.parametrize("size", ["<size><width>0</width><height>0</height></size>", ""])
+def test_a_size_that_is_not_stated_is_repaired_from_the_image(tmp_path, size):
+    folder = write_folder(tmp_path / "voc", an_object((11, 4, 20, 15)), ids=("a", "b"))
+    path = folder / "Annotations/a.xml"
+    text = path.read_text()
+    path.write_text(text[: text.index("<size>")] + size + text[text.index("</size>") + 7 :])
+    found = read_folder(folder)
+    assert [finding.kind for finding in found.faults] == ["unreadable annotation"]
+    assert "have --repair take them from the image" in str(found.faults[0])
+    found = read_folder(folder, choices=Choices(repair=True))
+    assert [finding.kind for finding in found.findings] == ["repaired"] and not found.faults
+    np.testing.assert_allclose(
+        [item.labels[0] for item in found.items], [[0, 0.25, 0.1, 0.5, 0.5]] * 2
+    )
+
+
+def test_the_image_of_the_own_name_comes_before_the_one_that_is_stated(tmp_path):
+    folder = write_folder(tmp_path / "voc", an_object((1, 1, 5, 5)), ids=("a",))
+    path, picture = folder / "Annotations/a.xml", folder / "JPEGImages/a.jpg"
+
+    def state(name):
+        path.write_text(
+            path.read_text().replace("<annotation>", f"<annotation><filename>{name}</filename>", 1)
+        )
+
+    original = path.read_text()
+    for stated, files, found in (
+        ("old.jpg", ["a.jpg"], "a.jpg"),  # files were renamed, and the text stayed behind
+        ("old.jpg", ["old.jpg"], "old.jpg"),
+        ("C:\\set\\old.jpg", ["old.jpg"], "old.jpg"),
+        ("a.png", ["a.jpg", "a.png"], "a.png"),
+        ("old.jpg", ["a.jpg", "a.png"], None),
+    ):
+        content = picture.read_bytes()
+        for file in files:
+            (folder / "JPEGImages" / file).write_bytes(content)
+        if "a.jpg" not in files:
+            picture.unlink()
+        path.write_text(original)
+        state(stated)
+        annotations = read_folder(folder, class_names=["cat"])
+        assert [item.image.name for item in annotations.items] == ([found] if found else [])
+        if not found:
+            assert "a.jpg and a.png are there" in str(annotations.faults[0])
+        for file in (folder / "JPEGImages").iterdir():
+            file.unlink()
+        picture.write_bytes(content)
