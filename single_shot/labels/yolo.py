@@ -54,11 +54,11 @@ def read_yolo(
     folder = folder if folder.is_dir() else folder.parent
     pairs = _pairs(folder, images, split)
     class_names = class_names or _find_names(folder, pairs)
-    findings = _orphans(pairs)
+    findings, has_keypoints = _orphans(pairs), "kpt_shape" in _yaml(folder)[1]
     raw_images = []
     for picture, path in pairs:
         try:
-            objects = _read_lines(path) if path.is_file() else []
+            objects = _read_lines(path, has_keypoints) if path.is_file() else []
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
             continue
@@ -268,11 +268,11 @@ def _names_in_yaml(path, content):
     return names
 
 
-def _read_lines(path):
-    """Return the RawObjects of a label file."""
+def _read_lines(path, has_keypoints):
+    """Return the RawObjects of a label file; has_keypoints: they follow the box in each line."""
     objects = []
     for number, line in enumerate(read_text(path, MAX_LABEL_BYTES).split("\n"), start=1):
-        fields = line.split()
+        fields = line.split()[: FIELDS if has_keypoints else None]
         if fields:
             objects.append(_object(fields, number))
     return objects

@@ -143,3 +143,13 @@ def test_missing_folders_are_named(folder):
         read_yolo(folder)
     with pytest.raises(AnnotationError, match="no such folder, or no image in it .--images."):
         read_yolo(folder, folder / "images")
+
+
+def test_keypoints_behind_a_box_are_left_alone(folder):
+    """Without the YAML file's word for it, they would be taken for the corners of a polygon."""
+    (folder / "labels/0.txt").write_text("1 0.375 0.5 0.25 0.5 0.3 0.4 2 0.4 0.6 1\n")
+    assert [finding.kind for finding in read_yolo(folder).faults] == ["polygon"]
+    (folder / "data.yaml").write_text("kpt_shape: [2, 3]\nnames: [a, b, c]\n")
+    found = read_yolo(folder)
+    np.testing.assert_allclose(found.items[0].labels, [[1, 0.25, 0.25, 0.5, 0.75]])
+    assert not found.findings
