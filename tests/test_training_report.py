@@ -19,15 +19,15 @@ class Data:
     def __init__(self):
         samples = rectangles(3)
         self.class_names = ("rectangle",)
-        self.images = [image for image, _ in samples]
+        self.pictures = [image for image, _ in samples]
         self.labels = [labels for _, labels in samples]
         self.difficult = [np.array([False]), np.array([False]), np.array([True])]
 
     def __len__(self):
-        return len(self.images)
+        return len(self.pictures)
 
     def __getitem__(self, index):
-        return self.images[index], self.labels[index]
+        return self.pictures[index], self.labels[index]
 
 
 @pytest.fixture
@@ -96,3 +96,10 @@ def test_a_data_set_without_objects_has_no_score(tmp_path, data):
     results = training_report.evaluate([np.zeros((0, 6))] * 3, data)
     assert training_report.scores_of(results)["ap50"] is None
     assert len(training_report.draw_worst([np.zeros((0, 6))] * 3, data).axes) == 3
+
+
+def test_the_worst_images_are_called_by_their_files(data, detections):
+    data.images = ["set/a.jpg", "set/b.jpg", f"set/{'c' * 40}.jpg"]
+    figure = training_report.draw_worst(detections, data, count=3)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["a.jpg: 2 errors", "b.jpg: 1 errors", f"{'c' * 26}.jpg: 0 errors"]
