@@ -2,10 +2,9 @@
 
     make oracle
 
-globox (Laboratoire de Cybernétique, Toulouse) writes each made-up set in every format that it has;
-we read each, and every box must lie where it was, to a hundredth of a pixel. Its VOC counts edges
-from 0, so that one is read by `--origin 0`; what the evidence of so small a set says is counted
-apart, and may be a pixel off.
+globox writes each made-up set in every format that it has; we read each, and every box must lie
+where it was, to a hundredth of a pixel. Its VOC counts edges from 0, so that one is read by
+`--origin 0`; what the evidence of so small a set says is counted apart, and may be a pixel off.
 """
 
 import argparse
