@@ -22,7 +22,6 @@ from data.ledger import LEDGER, read_ledger
 from single_shot.anchor_plan import plan_anchors
 from single_shot.files import write_whole
 from utils import data
-from utils.average_precision import pairwise_iou
 from utils.context import best_context, seed_everything
 from utils.detection import Detector, evaluate_detector
 from utils.hooks import GuardFinite
@@ -75,19 +74,7 @@ def with_config(**changes):
     return Choice(replace(BASE, **changes))
 
 
-def crop_all(image, labels):
-    """Cut out a random part that *every* object overlaps by a random IoU; else as `random_crop`."""
-    height, width = image.shape[:2]
-    boxes_px = data.to_pixels(labels, width, height)[:, :4]
-    least_iou = data.CROP_CONDITIONS[np.random.randint(len(data.CROP_CONDITIONS))]
-    for _ in range(0 if least_iou is None else data.CROP_TRIALS):
-        window_px = data.draw_window(width, height)
-        if len(labels) and pairwise_iou(window_px[None], boxes_px).min() < least_iou:
-            continue
-        cropped = data.crop(image, labels, window_px)
-        if len(cropped[1]) or not len(labels):
-            return cropped
-    return image, labels
+crop_all = functools.partial(data.random_crop, over_objects=np.min)
 
 
 def first(change, image, labels, size):

@@ -33,20 +33,26 @@ def read_ledger():
         return list(csv.DictReader(file))
 
 
+def _runs(score):
+    """Return (set, choice, value) to what its runs reached, in the order of the file."""
+    scores = {}
+    for row in read_ledger():  # by rising seed within a choice
+        name = row["set"], row["choice"], row["value"]
+        scores.setdefault(name, []).append(float(row[score]))
+    return {name: Recorded(tuple(values)) for name, values in scores.items()}
+
+
 def recorded(preset, choice, value, score="ap50"):
     """Return what a choice reached on an embedded data set, with all else as in the base recipe.
 
     choice, value: such as "box weight", "4"; "recipe", "base" is the recipe itself; score: `ap`,
     `ap50` or `ap75` on the held-out split. Raises KeyError, which lists what there is.
     """
-    wanted, by_name = f"{preset} / {choice} / {value}", {}
-    for row in read_ledger():
-        by_name.setdefault(f"{row['set']} / {row['choice']} / {row['value']}", []).append(row)
-    if wanted not in by_name:
-        raise KeyError(f"the ledger has no {wanted}; it has {', '.join(sorted(by_name))}")
-    found = by_name[wanted]
-    found.sort(key=lambda row: int(row["seed"]))
-    return Recorded(tuple(float(row[score]) for row in found))
+    runs, wanted = _runs(score), (preset, choice, value)
+    if wanted not in runs:
+        known = ", ".join(sorted(" / ".join(name) for name in runs))
+        raise KeyError(f"the ledger has no {' / '.join(wanted)}; it has {known}")
+    return runs[wanted]
 
 
 def recorded_choices(preset, score="ap50"):
@@ -54,11 +60,11 @@ def recorded_choices(preset, score="ap50"):
 
     preset, score: as for `recorded`. Choices with fewer runs than the base recipe are left out.
     """
-    names = dict.fromkeys((row["choice"], row["value"]) for row in read_ledger())
-    base = recorded(preset, "recipe", "base", score)
-    found = {"the recipe itself": base}
-    for choice, value in names:
-        runs = recorded(preset, choice, value, score)
-        if choice != "recipe" and len(runs.values) == len(base.values):
-            found[f"{choice}: {value}"] = runs
-    return found
+    runs = {name[1:]: found for name, found in _runs(score).items() if name[0] == preset}
+    base = runs.pop(("recipe", "base"))
+    complete = {
+        f"{choice}: {value}": found
+        for (choice, value), found in runs.items()
+        if len(found.values) == len(base.values)
+    }
+    return {"the recipe itself": base} | complete

@@ -10,6 +10,7 @@ the labels where they came from, and prepare them again.
 """
 
 import functools
+import hashlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,15 +132,18 @@ def judge_part(
 ) -> list[np.ndarray]:
     """Return the detections in the images of a part, of a detector trained on all others.
 
-    They are kept in DIR, so that an audit that was stopped goes on.
+    They are kept in DIR, so that an audit that was stopped goes on; with other data or settings,
+    they are others.
     """
-    kept, held_out = options.out / f"part-{number}.npz", dataset.subset(parts[number])
     others = np.concatenate([part for k, part in enumerate(parts) if k != number])
+    held_out, training = dataset.subset(parts[number]), dataset.subset(np.sort(others))
+    recipe = RECIPES[options.recipe]
+    config = config_of(options, recipe, len(training))
+    asked = f"{held_out.sha256} {training.sha256} {options.recipe} {config}".encode()
+    kept = options.out / f"part-{number}-{hashlib.sha256(asked).hexdigest()[:12]}.npz"
     if kept.exists():
         with np.load(kept) as content:  # plain arrays: nothing is unpickled
             return [content[f"{index}"] for index in range(len(held_out))]
-    training, recipe = dataset.subset(np.sort(others)), RECIPES[options.recipe]
-    config = config_of(options, recipe, len(training))
     network = describe_network(recipe, training.labels)
     running = options.out / f"part-{number}.running"
     net, _ = train_network(network, recipe, training, held_out, config, running)

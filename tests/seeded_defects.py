@@ -872,8 +872,8 @@ DEFECTS = [
     Defect(
         "an object that is there twice is learnt twice",
         "single_shot/labels/checks.py",
-        "            if row in rows:",
-        "            if row in ():",
+        "is_copy = row in rows",
+        "is_copy = row in ()",
     ),
     Defect(
         "COCO's crowds count as objects",

@@ -73,18 +73,21 @@ def to_fractions(boxes_px: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.roll(boxes_px / (width, height, width, height, 1), 1, axis=1).astype(np.float32)
 
 
-def random_crop(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def random_crop(
+    image: np.ndarray, labels: np.ndarray, over_objects: Callable = np.max
+) -> tuple[np.ndarray, np.ndarray]:
     """Cut out a random part that an object overlaps by a random IoU, or leave all as it is.
 
     One object that fulfils the condition is enough, as in the authors' released code. At least one
     object stays, if there was one (Liu et al., SSD, section 2.2).
+    over_objects: which of the objects' IoUs counts; `np.min` asks it of every object.
     """
     height, width = image.shape[:2]
     boxes_px = to_pixels(labels, width, height)[:, :4]
     least_iou = CROP_CONDITIONS[np.random.randint(len(CROP_CONDITIONS))]
     for _ in range(0 if least_iou is None else CROP_TRIALS):
         window_px = draw_window(width, height)
-        if len(labels) and pairwise_iou(window_px[None], boxes_px).max() < least_iou:
+        if len(labels) and over_objects(pairwise_iou(window_px[None], boxes_px)) < least_iou:
             continue
         cropped = crop(image, labels, window_px)
         if len(cropped[1]) or not len(labels):

@@ -24,8 +24,7 @@ from single_shot.labels.pictures import (
     ON_ITS_SIDE,
     UPRIGHT,
     RecordedImage,
-    displayed_size,
-    orientation_of,
+    size_and_orientation,
 )
 from utils.records import RecordError
 
@@ -237,7 +236,7 @@ def _locate(raw, seen, finder):
             "its annotation",
         )
     try:
-        size_px, orientation = displayed_size(image), orientation_of(image)
+        size_px, orientation = size_and_orientation(image)
     except RecordError as error:
         if raw.size_px:
             return LocatedImage(raw, image, raw.size_px)
@@ -280,20 +279,21 @@ def check_objects(
                 raise _not_a_box(each, form, size_px, where)
             row, was_rounded, repairs = to_row(class_id, each.values, form, size_px, where, repair)
             repairs += [f"a {each.doubt[0]}; {each.doubt[1]}"] if each.doubt else []
-            if row in rows and repair:
-                repairs.append(f"a second copy of {raw.noun} {rows[row]} is left out")
-            findings += [
-                Finding("repaired", f"{where}: {done}", raw.path, each.number, image, row[1:])
-                for done in repairs
-            ]
-            if row in rows and repair:
-                continue
-            if row in rows:
+            is_copy = row in rows
+            if is_copy and not repair:
                 raise BadObject(
                     "duplicate object",
                     f"{where}: same class and box as {raw.noun} {rows[row]}; remove one of the two",
                     row[1:],
                 )
+            if is_copy:
+                repairs.append(f"a second copy of {raw.noun} {rows[row]} is left out")
+            findings += [
+                Finding("repaired", f"{where}: {done}", raw.path, each.number, image, row[1:])
+                for done in repairs
+            ]
+            if is_copy:
+                continue
         except BadObject as error:
             box = None if error.box is None else tuple(map(float, error.box))
             findings.append(Finding(error.kind, str(error), raw.path, each.number, image, box))

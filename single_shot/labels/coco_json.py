@@ -5,6 +5,7 @@ A box is [x, y, width, height] in pixels; x and y are edges, counted from 0, and
 classes are taken in their order. A crowd (`iscrowd`) becomes a difficult object.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,13 +100,14 @@ def _categories(content, path, findings):
     """
     known = _by_id(content["categories"], path, "category", findings)
     used = {entry.get("category_id") for entry in content["annotations"] if _has_category(entry)}
-    parents = {entry.get("supercategory") for entry in known.values() if _is_text(entry)}
-    texts = [entry.get("name") for entry in known.values()]
+    pairs = [(_text(entry, "name"), _text(entry, "supercategory")) for entry in known.values()]
+    times = Counter(name for name, _ in pairs)
+    parents = {parent for name, parent in pairs if parent != name}
     names = {}
     for key in sorted(known):
         name = known[key].get("name")
-        is_root = texts.count(name) > 1 or name in parents or (key == 0 and 1 in used)
-        if key not in used and used and isinstance(name, str) and is_root and len(known) > 1:
+        may_be_root = key not in used and used and isinstance(name, str)
+        if may_be_root and (times[name] > 1 or name in parents or (key == 0 and 1 in used)):
             message = f"{path}, category {key}: {shown(name)} is a root without objects, left out"
             findings.append(Finding("root category", message, path, None))
             continue
@@ -122,10 +124,8 @@ def _has_category(entry):
     return type(entry.get("category_id")) is int
 
 
-def _is_text(entry):
-    return isinstance(entry.get("supercategory"), str) and entry["supercategory"] != entry.get(
-        "name"
-    )
+def _text(entry, field):
+    return entry[field] if isinstance(entry.get(field), str) else None
 
 
 def _by_id(entries, path, noun, findings):
@@ -170,7 +170,8 @@ def _object(entry, number, names):
     if isinstance(box, list) and len(box) == 4:
         return RawObject(label, tuple(box), number, crowd)
     try:
-        parts = [bounds_of_flat(part) for part in entry.get("segmentation") or [] if not box]
+        outlines = [] if box else entry.get("segmentation") or []
+        parts = [bounds_of_flat(outline) for outline in outlines]
         xmin, ymin = (min(part[axis] for part in parts) for axis in (0, 1))
         xmax, ymax = (max(part[axis] for part in parts) for axis in (2, 3))
     except (TypeError, ValueError):  # no polygon either

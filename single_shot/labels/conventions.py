@@ -19,13 +19,12 @@ def corners_of(located: Sequence) -> tuple[np.ndarray, np.ndarray]:
     for each in located:
         for raw in each.raw.objects:
             try:
-                values.append([to_number(value) for value in raw.values])
+                numbers = [to_number(value) for value in raw.values]
             except ValueError:  # a finding of its own
                 continue
-            if len(values[-1]) != 4:
-                values.pop()
-                continue
-            sizes_px.append(each.size_px)
+            if len(numbers) == 4:
+                values.append(numbers)
+                sizes_px.append(each.size_px)
     return np.array(values).reshape(-1, 4), np.array(sizes_px).reshape(-1, 2)
 
 
@@ -35,10 +34,10 @@ def decide_origin(
     """Return the form with the number of the first pixel, and what to say of it.
 
     located: `checks.LocatedImage`s. origin: where a person says it, 0 with corners that are edges
-    or 1 with corners inside the box. Else a format that
-    counts from 1 is read from 0 where first corners lie from 0 to 1 at least as often as at 1, as
-    those of objects at the border do; fewer are slips. The last corner then is the edge behind the
-    box, unless some boxes end at the last pixel and none at the width or height.
+    or 1 with corners inside the box. Else a format that counts from 1 is read from 0 where first
+    corners lie from 0 to 1 at least as often as at 1, as those of objects at the border do; fewer
+    are slips. The last corner then is the edge behind the box, unless some boxes end at the last
+    pixel and none at the width or height.
     """
     if not form.has_origin:
         return form, [] if origin is None else [

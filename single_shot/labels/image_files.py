@@ -8,7 +8,7 @@ from pathlib import Path
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.box_forms import BadObject
 from single_shot.labels.pictures import SUFFIXES, pictures_by_stem
-from single_shot.labels.safe_files import find_inside
+from single_shot.labels.safe_files import find_by_last_parts, find_inside
 
 # What folders of images are called beside or above an annotation file.
 IMAGE_FOLDERS = ("images", "Images", "JPEGImages", "img", "data")
@@ -36,12 +36,10 @@ class ImageFinder:
         plain = name.replace("\\", "/")
         parts = [part for part in plain.split("/") if part]
         if plain.startswith("/") or plain[1:2] == ":" or ".." in parts:
-            tails = [parts[start:] for start in range(len(parts)) if ".." not in parts[start:]]
-            for tail in tails:
-                path = Path(root, *tail)
-                if path.is_file() and tail[0][1:2] != ":":
-                    self.led_elsewhere += 1
-                    return find_inside(root, "/".join(tail), where)
+            path = find_by_last_parts(root, name, where)
+            if path is not None and path.is_file():
+                self.led_elsewhere += 1
+                return path
             return find_inside(root, name, where)  # which refuses it
         path = find_inside(root, plain, where)
         return path if path.is_file() else self._meant(path, where)

@@ -67,10 +67,10 @@ def displayed_size(source: Path | RecordedImage) -> tuple[int, int]:
     return _header(source)[0]
 
 
-def orientation_of(source: Path | RecordedImage) -> int:
-    """Return the EXIF orientation of an image, 1 to 8; 1 is upright. Raises as `displayed_size`."""
-    orientation = _header(source)[1]
-    return orientation if orientation in range(1, 9) else UPRIGHT
+def size_and_orientation(source: Path | RecordedImage) -> tuple[tuple[int, int], int]:
+    """Return the size of an image as `displayed_size` does, and its EXIF orientation, 1 to 8."""
+    size_px, orientation, _ = _header(source)
+    return size_px, orientation if orientation in range(1, 9) else UPRIGHT
 
 
 def _header(source):

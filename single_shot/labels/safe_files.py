@@ -118,3 +118,17 @@ def find_inside(root: Path, name: str, where: str) -> Path:
             f"{where}: {shown(name)} leads out of {root}; {fix}, not through a link"
         )
     return path
+
+
+def find_by_last_parts(root: Path, name: str, where: str) -> Path | None:
+    """Return what a path of another machine means in the folder root, None where nothing is there.
+
+    Of `/home/ann/set/a.jpg`, as many of the last parts count as lead to a file or folder.
+    where: opens the message. Raises AnnotationError for a link that leads out of root.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    for start, part in enumerate(parts):
+        tail = parts[start:]
+        if ".." not in tail and part[1:2] != ":" and os.path.exists(Path(root, *tail)):
+            return find_inside(root, "/".join(tail), where)
+    return None

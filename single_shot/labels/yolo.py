@@ -16,7 +16,7 @@ from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.numbers_in_text import to_whole
 from single_shot.labels.pictures import SUFFIXES
-from single_shot.labels.safe_files import find_inside, read_text
+from single_shot.labels.safe_files import find_by_last_parts, read_text
 from single_shot.labels.shapes import bounds_of_flat
 
 import yaml
@@ -123,32 +123,26 @@ def _entry(folder, base, text, file):
     if not isinstance(text, str):
         raise AnnotationError(f"{file}: {text!r} is no path; write a folder of images")
     joined = "/".join(filter(None, (base if isinstance(base, str) else "", text)))
-    for whole in (joined, text):
-        parts = [part for part in whole.replace("\\", "/").split("/") if part not in ("", ".")]
-        for start in range(len(parts)):
-            tail = parts[start:]
-            if ".." in tail:
-                continue
-            place = find_inside(folder, "/".join(tail), str(file))
-            if place.is_dir():
-                return _pictures(place)
-            if place.is_file() and place.suffix.lower() in SUFFIXES:
-                return [place]
-            if place.is_file():
-                lines = read_text(place, MAX_LIST_BYTES).split("\n")
-                listed = (line.strip() for line in lines if line.strip())
-                return [each for line in listed for each in _listed(folder, line, place)]
-    raise AnnotationError(f"{file}: {text} is not in {folder}; mend the path")
+    found = (find_by_last_parts(folder, whole, str(file)) for whole in (joined, text))
+    place = next((path for path in found if path), None)
+    if place is None:
+        raise AnnotationError(f"{file}: {text} is not in {folder}; mend the path")
+    if place.is_dir():
+        return _pictures(place)
+    if place.suffix.lower() in SUFFIXES:
+        return [place]
+    lines = (line.strip() for line in read_text(place, MAX_LIST_BYTES).split("\n"))
+    return [_listed(folder, line, place) for line in lines if line]
 
 
 def _listed(folder, name, path):
-    """Return the image that a line of a list names, by the last parts that lie in the folder."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    for start in range(len(parts)):
-        place = folder.joinpath(*parts[start:])
-        if place.is_file():
-            return [find_inside(folder, "/".join(parts[start:]), str(path))]
-    raise AnnotationError(f"{path}: no image {name} in {folder}; put it there or remove the line")
+    """Return the image that a line of a list names."""
+    found = find_by_last_parts(folder, name, str(path))
+    if found is None:
+        raise AnnotationError(
+            f"{path}: no image {name} in {folder}; put it there or remove the line"
+        )
+    return found
 
 
 def _all_pictures(folder):

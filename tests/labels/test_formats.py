@@ -132,6 +132,7 @@ def test_a_source_without_sets_has_none(tmp_path):
         ("path: /home/ann/set\ntrain: train/images\nval: valid/images\n", ["train", "val"]),
         ("train: [train/images]\nval: valid\\images\ntest: valid/images\n", ["train", "val"]),
         ("train: train.txt\nval: valid/images/0.jpg\n", ["train", "val"]),
+        ("train: C:\\set\\train\\images\nval: D:/set/valid/images\n", ["train", "val"]),
     ],
 )
 def test_a_yaml_file_names_the_sets(tmp_path, text, sets):
