@@ -22,12 +22,14 @@ from data.ledger import LEDGER, read_ledger
 from single_shot.anchor_plan import plan_anchors
 from single_shot.files import write_whole
 from utils import data
+from utils.broken_runs import DEFECTS, Parts, detect_with_parts, run_with_parts
 from utils.context import best_context, seed_everything
-from utils.detection import Detector, evaluate_detector
+from utils.data import DetectionDataset
 from utils.hooks import GuardFinite
 from utils.losses import FocalLoss, MinedCrossEntropyLoss
+from utils.metrics import evaluate_coco
 from utils.ssd import BACKGROUND_PRIOR, RATIOS, SIZES, toy_ssd
-from utils.training import TrainingConfig, TrainingRun
+from utils.training import TrainingConfig
 
 import mxnet as mx
 import numpy as np
@@ -49,11 +51,48 @@ BASE = TrainingConfig(
 )
 
 
+def as_it_is(preset):
+    """Return the two splits of an embedded data set."""
+    return open_preset(preset, "train"), open_preset(preset, "val")
+
+
+def clips(preset, by_clip, new_pictures):
+    """Return training and test frames of 60 clips of 10 frames: a camera pans over a picture.
+
+    by_clip: three clips in four are learnt from, and the rest are the test; else frames are drawn
+    from all clips alike. new_pictures: test on the held-out split of the preset instead.
+    """
+    train_set, held_out = as_it_is(preset)
+    frames = [pan(*train_set[index]) for index in range(60)]
+    if by_clip:
+        parts = frames[:45], frames[45:]
+        learnt, tested = ([frame for clip in clips for frame in clip] for clips in parts)
+    else:
+        mixed = np.random.default_rng(0).permutation(600)
+        learnt, tested = (
+            [frames[n // 10][n % 10] for n in part] for part in (mixed[:450], mixed[450:])
+        )
+    names = train_set.class_names
+    return DetectionDataset(learnt, names), held_out if new_pictures else DetectionDataset(
+        tested, names
+    )
+
+
+def pan(image, labels, num_frames=10):
+    """Return the frames of a camera that pans over an image, samples of 0.8 of its sides."""
+    height, width = image.shape[:2]
+    size = np.array([0.8 * width, 0.8 * height])
+    places = np.linspace(0, 1, num_frames)[:, None] * (np.array([width, height]) - size)
+    windows = np.round(np.concatenate([places, places + size], axis=1)).astype(int)
+    return [data.crop(image, labels, window) for window in windows]
+
+
 @dataclass(frozen=True)
 class Choice:
     """One way to train.
 
-    config: a TrainingConfig; cls_loss: makes the class loss; augment: see `data.training_loader`;
+    config: a TrainingConfig; cls_loss: makes the class loss; parts: a `broken_runs.Parts`, with the
+    augmentation; data: from the name of an embedded set, what is learnt from and what is scored;
     prior: of background, see `ssd.class_predictor`, for each of the classes alike without one;
     placed: anchors placed on the objects of the training split, else those of the lessons;
     momentum: of the running means of batch normalisation; test_size: side in pixels of the images
@@ -62,7 +101,8 @@ class Choice:
 
     config: TrainingConfig = BASE
     cls_loss: Callable = FocalLoss
-    augment: Callable = data.augment
+    parts: Parts = Parts()
+    data: Callable = as_it_is
     prior: float | None = BACKGROUND_PRIOR
     placed: bool = False
     momentum: float = 0.9
@@ -72,6 +112,11 @@ class Choice:
 def with_config(**changes):
     """Return the Choice of the base recipe with other fields of its TrainingConfig."""
     return Choice(replace(BASE, **changes))
+
+
+def with_transform(transform):
+    """Return the Choice of the base recipe with another augmentation (`data.training_loader`)."""
+    return Choice(parts=Parts(transform=transform))
 
 
 crop_all = functools.partial(data.random_crop, over_objects=np.min)
@@ -110,16 +155,25 @@ CHOICES = {
     ("schedule", "tenfold drops"): with_config(drops=(2 / 3, 5 / 6), warmup=0.0),
     ("schedule", "no warm-up"): with_config(warmup=0.0),
     **{("batch norm momentum", f"{value}"): Choice(momentum=value) for value in (0.8, 0.99)},
-    ("augmentation", "no flip"): Choice(augment=data.resize),
-    ("augmentation", "colours"): Choice(augment=functools.partial(first, data.color_jitter)),
-    ("augmentation", "zoom out"): Choice(augment=functools.partial(first, data.zoom_out)),
-    ("augmentation", "crop, any"): Choice(augment=functools.partial(first, data.random_crop)),
-    ("augmentation", "crop, all"): Choice(augment=functools.partial(first, crop_all)),
-    ("augmentation", "all of SSD's"): Choice(augment=data.ssd_augment),
+    ("augmentation", "no flip"): with_transform(data.resize),
+    ("augmentation", "colours"): with_transform(functools.partial(first, data.color_jitter)),
+    ("augmentation", "zoom out"): with_transform(functools.partial(first, data.zoom_out)),
+    ("augmentation", "crop, any"): with_transform(functools.partial(first, data.random_crop)),
+    ("augmentation", "crop, all"): with_transform(functools.partial(first, crop_all)),
+    ("augmentation", "all of SSD's"): with_transform(data.ssd_augment),
     ("image size", "tested at 256"): Choice(test_size=256),
     ("image size", "trained and tested at 96"): with_config(image_sizes=(96,) * 5),
     ("image size", "trained and tested at 256"): with_config(image_sizes=(256,) * 5),
     ("epochs", "15"): with_config(image_sizes=(128,) * 15),
+    **{("defect", name): Choice(parts=parts) for name, parts in DEFECTS.items()},
+    **{
+        ("split", f"by {unit}, tested on {tested}"): Choice(
+            replace(BASE, image_sizes=(128,) * 15),
+            data=functools.partial(clips, by_clip=unit == "clip", new_pictures=tested != "frames"),
+        )
+        for unit in ("frame", "clip")
+        for tested in ("frames", "new pictures")
+    },
 }
 
 
@@ -147,15 +201,16 @@ def set_momentum(block, momentum):
 def measure(preset, key, seed):
     """Train and score one choice; return its row of the ledger, a dict."""
     choice = CHOICES[key]
-    dataset, held_out = open_preset(preset, "train"), open_preset(preset, "val")
+    dataset, held_out = choice.data(preset)
     seed_everything(seed)
-    net = build(choice, dataset)
+    net, parts = build(choice, dataset), choice.parts
     config = replace(choice.config, seed=seed)
-    run = TrainingRun(net, dataset, config, cls_loss=choice.cls_loss(), transform=choice.augment)
+    run = run_with_parts(parts, net, dataset, config, choice.cls_loss())
     try:
         history = run.fit(GuardFinite())
-        detector = Detector(net, dataset.class_names, choice.test_size or config.image_sizes[-1])
-        scores = evaluate_detector(detector, held_out)
+        size = choice.test_size or choice.config.image_sizes[-1]
+        found = detect_with_parts(parts, net, held_out, size)
+        scores = evaluate_coco(found, held_out.labels, held_out.class_names)
         results = [f"{score:.4f}" for score in (scores.ap, scores.ap50, scores.ap75)]
     except FloatingPointError:  # diverged: it has learnt nothing
         history, results = run.history, ["0"] * 3
@@ -199,11 +254,15 @@ def main(arguments=None):
             pool.submit(in_own_process, 1, measure, preset, key, seed)
             for preset, seed, key in missing
         ]
-        for number, run in enumerate(as_completed(runs), start=1):
-            row = run.result()
-            rows.append(row)
-            write_ledger(rows)
-            print(f"{number} of {len(runs)}: {', '.join(row.values())}", flush=True)
+        try:
+            for number, run in enumerate(as_completed(runs), start=1):
+                row = run.result()
+                rows.append(row)
+                write_ledger(rows)
+                print(f"{number} of {len(runs)}: {', '.join(row.values())}", flush=True)
+        except BaseException:  # of one run: the others shall not go on unwritten
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 
 LEDGER = Path(__file__).with_name("ledger.csv")
+EXPERIMENTS = ("defect", "split")  # of their own: no choices of a recipe
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,18 @@ def recorded(preset, choice, value, score="ap50"):
     return runs[wanted]
 
 
-def recorded_choices(preset, score="ap50"):
-    """Return a dict of `Recorded` by "choice: value", the base recipe first, in the file's order.
+def recorded_choices(preset, score="ap50", choice=None):
+    """Return a dict of `Recorded`, the base recipe first, in the file's order.
 
-    preset, score: as for `recorded`. Choices with fewer runs than the base recipe are left out.
+    preset, score: as for `recorded`; choice: the one whose values are wanted, by their names; by
+    default all of the recipe, by "choice: value". Those with fewer runs than the base are left out.
     """
     runs = {name[1:]: found for name, found in _runs(score).items() if name[0] == preset}
     base = runs.pop(("recipe", "base"))
-    complete = {
-        f"{choice}: {value}": found
-        for (choice, value), found in runs.items()
-        if len(found.values) == len(base.values)
+    wanted = {
+        value if choice else f"{name}: {value}": found
+        for (name, value), found in runs.items()
+        if (name == choice if choice else name not in EXPERIMENTS)
+        and len(found.values) == len(base.values)
     }
-    return {"the recipe itself": base} | complete
+    return {"the recipe itself": base} | wanted

@@ -101,7 +101,7 @@ def lesson_paths(numbers=()):
     paths = sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb"))
     unknown = [number for number in numbers if not any(p.name.startswith(number) for p in paths)]
     if unknown:
-        known = ", ".join(sorted({path.name[:2] for path in paths}))
+        known = ", ".join(sorted({path.name.partition("_")[0] for path in paths}))
         raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; there are {known}")
     paths = [path for path in paths if path.name.startswith(tuple(numbers or ("",)))]
     return longest_first(paths)  # so that no worker is left alone with one at the end

@@ -27,6 +27,11 @@ def is_kept(output):
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
 
 
+def number_of(lesson):
+    """Return the number at the head of a lesson's name, such as `08b`."""
+    return lesson.partition("_")[0]
+
+
 def clean(notebook, lesson):
     """Remove from an executed notebook what only this run and this machine account for.
 
@@ -37,7 +42,7 @@ def clean(notebook, lesson):
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells):
-        cell.id = f"{lesson[:2]}-{number:02d}"
+        cell.id = f"{number_of(lesson)}-{number:02d}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if is_kept(output)]

@@ -143,6 +143,7 @@ def multibox_detection(
     box_preds: nd.NDArray,
     score_threshold: float = SCORE_THRESHOLD,
     nms_threshold: float = NMS_THRESHOLD,
+    variances: tuple = VARIANCES,
 ) -> list[np.ndarray]:
     """Return the objects that the network sees in a batch of images, by MXNet's operator.
 
@@ -157,7 +158,7 @@ def multibox_detection(
         threshold=score_threshold,
         nms_threshold=nms_threshold,
         nms_topk=NMS_CANDIDATES,
-        variances=VARIANCES,
+        variances=variances,
     )
     # Suppressed rows keep their score and box; only their class id becomes -1.
     return [image[image[:, 0] >= 0][:MAX_DETECTIONS] for image in rows.asnumpy()]

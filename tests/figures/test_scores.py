@@ -4,6 +4,7 @@ from utils.error_anatomy import ERROR_TYPES
 from utils.figures.colors import POSITIVE_COLOR, PREDICTION_COLOR
 from utils.figures.scores import (
     plot_bootstrap,
+    plot_checks,
     plot_choices,
     plot_confusion,
     plot_gains,
@@ -98,3 +99,13 @@ def test_choices_are_coloured_by_where_all_their_runs_lie():
     assert [line.get_xdata()[0] for line in ax.lines[1::2]] == pytest.approx(
         [0.45, 0.65, 0.245, 0.45]
     )
+
+
+def test_checks_that_catch_are_filled_and_those_not_tried_are_left_out():
+    caught = {"one": {"drawing": True, "score": False}, "two": {"drawing": None, "score": True}}
+    figure = plot_checks(caught, "checks")
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["drawing", "score"]
+    dots = [(*line.get_xydata()[0], line.get_markerfacecolor()) for line in ax.lines]
+    assert dots == [(0, 0, POSITIVE_COLOR), (1, 0, "none"), (1, 1, POSITIVE_COLOR)]

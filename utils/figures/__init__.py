@@ -28,6 +28,7 @@ from utils.figures.drawing import (
 )
 from utils.figures.scores import (
     plot_bootstrap,
+    plot_checks,
     plot_choices,
     plot_confusion,
     plot_gains,
@@ -53,6 +54,7 @@ __all__ = [
     "image_grid",
     "panels",
     "plot_bootstrap",
+    "plot_checks",
     "plot_choices",
     "plot_confusion",
     "plot_gains",

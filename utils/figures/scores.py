@@ -140,7 +140,7 @@ def plot_choices(choices: dict[str, Sequence[float]], title: str, xlabel: str) -
     """
     reference = next(iter(choices.values()))
     low, high = min(reference), max(reference)
-    figure = Figure(figsize=(7.5, 0.6 + 0.23 * len(choices)), layout="constrained")
+    figure = Figure(figsize=(7.5, max(2.6, 0.6 + 0.23 * len(choices))), layout="constrained")
     ax = figure.subplots()
     ax.axvspan(low, high, color="0.85")
     for row, scores in enumerate(choices.values()):
@@ -154,4 +154,27 @@ def plot_choices(choices: dict[str, Sequence[float]], title: str, xlabel: str) -
     ax.set_yticks(range(len(choices)), choices)
     ax.set_ylim(len(choices) - 0.5, -0.5)
     ax.set(title=title, xlabel=xlabel, ylabel="changed, all else as it is")
+    return figure
+
+
+def plot_checks(caught: dict[str, dict[str, bool]], title: str) -> Figure:
+    """Return a figure of which check catches which defect, a filled dot where it does.
+
+    caught: by defect, then by check, None where it was not tried; every defect has the same checks
+    in the same order.
+    """
+    checks = list(next(iter(caught.values())))
+    figure = Figure(figsize=(8, 0.9 + 0.3 * len(caught)), layout="constrained")
+    ax = figure.subplots()
+    for row, verdicts in enumerate(caught.values()):
+        for column, found in enumerate(verdicts.values()):
+            if found is None:
+                continue
+            fill = POSITIVE_COLOR if found else "none"
+            edge = POSITIVE_COLOR if found else "0.6"
+            ax.plot(column, row, "o", markersize=11, markerfacecolor=fill, markeredgecolor=edge)
+    ax.set_xticks(range(len(checks)), checks)
+    ax.set_yticks(range(len(caught)), caught)
+    ax.set(title=title, xlim=(-0.5, len(checks) - 0.5), ylim=(len(caught) - 0.5, -0.5))
+    ax.xaxis.tick_top()
     return figure
