@@ -23,6 +23,7 @@ PARTS = {
     "evaluate": "score a detector on labelled pictures",
     "detect": "find objects in pictures and films",
     "suggest": "label pictures with a detector, for a person to mend",
+    "export": "write a detector as one ONNX file that needs nothing else",
     "audit": "rank labels by how likely they are wrong",
     "info": "say what a detector or a prepared folder is",
     "fetch": "fetch the data sets of older tutorials",

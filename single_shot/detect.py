@@ -18,10 +18,10 @@ from single_shot.answer import Answer
 from single_shot.arguments import share
 from single_shot.figure_files import write_figure
 from single_shot.files import sha256, write_whole
+from single_shot.finders import Finder, open_finder
 from single_shot.labels.pictures import SUFFIXES, read_picture
 from single_shot.video import VideoError, annotate_frame, film_facts, read_frames, write_frames
-from utils.context import best_context
-from utils.detection import DISPLAY_THRESHOLD, Detector, detect, load_detector
+from utils.detection import DISPLAY_THRESHOLD
 from utils.figures.drawing import show_detections
 from utils.files import replace_atomically
 from utils.hooks import progress
@@ -106,22 +106,18 @@ def csv_writer(rows: Iterable[dict]) -> Callable[[str], None]:
     return write
 
 
-def detect_image(
-    path: Path, name: str, detector: Detector, threshold: float, results: Results
-) -> None:
+def detect_image(path: Path, name: str, finder: Finder, threshold: float, results: Results) -> None:
     """Write an image with its boxes to the folder of results; add what was found to them."""
     image = read_picture(path)
-    detections_px = detect(image, detector, threshold)
-    ax = show_detections(image, detections_px, detector.class_names, threshold)
+    detections_px = finder.find(image, threshold)
+    ax = show_detections(image, detections_px, finder.class_names, threshold)
     write_figure(results.folder / f"{name}.png", ax.figure)
     height, width = image.shape[:2]
-    results.rows += rows_of(name, None, detections_px, detector.class_names)
+    results.rows += rows_of(name, None, detections_px, finder.class_names)
     results.files.append({"file": name, "size_px": [width, height], "found": len(detections_px)})
 
 
-def detect_film(
-    path: Path, name: str, detector: Detector, threshold: float, results: Results
-) -> None:
+def detect_film(path: Path, name: str, finder: Finder, threshold: float, results: Results) -> None:
     """Write a film with its boxes to the folder of results; add what was found to them.
 
     Raises VideoError where it ends before its time; what came until then is kept.
@@ -133,9 +129,9 @@ def detect_film(
         bar = progress(read_frames(path), desc=path.name, total=total, unit="frame")
         number = None
         for number, frame in enumerate(bar):
-            detections_px = detect(frame, detector, threshold)
-            results.rows += rows_of(name, number, detections_px, detector.class_names)
-            yield annotate_frame(frame, detections_px, detector.class_names, threshold)
+            detections_px = finder.find(frame, threshold)
+            results.rows += rows_of(name, number, detections_px, finder.class_names)
+            yield annotate_frame(frame, detections_px, finder.class_names, threshold)
         if number is None:
             raise VideoError(f"{path}: no frames in it; save the film again")
 
@@ -154,7 +150,7 @@ def detect_film(
 
 
 def detect_all(
-    sources: Sequence[Path], root: Path, detector: Detector, threshold: float, results: Results
+    sources: Sequence[Path], root: Path, finder: Finder, threshold: float, results: Results
 ) -> None:
     """Detect in every file, and write the tables, also of a run that is stopped.
 
@@ -165,7 +161,7 @@ def detect_all(
             run = detect_film if path.suffix.lower() in FILMS else detect_image
             name = str(path.relative_to(root))
             try:
-                run(path, name, detector, threshold, results)
+                run(path, name, finder, threshold, results)
             except (RecordError, VideoError) as error:
                 tqdm.write(str(error), file=sys.stderr)
                 results.files.append({"file": name, "error": str(error)})
@@ -176,7 +172,7 @@ def detect_all(
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this part to a parser."""
     add = parser.add_argument
-    add("checkpoint", type=Path, help="such as data/pretrained/toy_ssd_multi.params")
+    add("checkpoint", type=Path, help="such as data/pretrained/toy_ssd_multi.params, or .onnx")
     add("source", type=Path, help="an image, a folder of images, or a film")
     add("--threshold", type=share, default=DISPLAY_THRESHOLD, help="least score")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results")
@@ -184,17 +180,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> Answer:
     """Detect; return the Answer, which failed if a file did."""
-    detector = load_detector(options.checkpoint, best_context())
+    finder = open_finder(options.checkpoint)
     sources = sources_of(options.source, options.out)
     about: dict = {
         "checkpoint": str(options.checkpoint),
         "checkpoint_sha256": sha256(options.checkpoint),
     }
-    about |= {"threshold": options.threshold, "image_size": detector.image_size}
-    results = Results(options.out, about | {"class_names": detector.class_names})
+    about |= {"threshold": options.threshold, "image_size": finder.image_size}
+    results = Results(options.out, about | {"class_names": finder.class_names})
     results.write()
     root = options.source if options.source.is_dir() else options.source.parent
-    detect_all(sources, root, detector, options.threshold, results)
+    detect_all(sources, root, finder, options.threshold, results)
     num_done = len({file["file"] for file in results.files if "error" not in file})
     text = f"{len(results.rows)} detections in {num_done} files: {options.out}"
     return Answer(text, results.content, status=1 if results.num_failed else 0)

@@ -9,16 +9,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from single_shot.answer import Answer
+from single_shot.finders import open_finder
 from single_shot.sources import add_source, name_of, open_split, open_voc
 from single_shot.training_report import SCORED, evaluate, scores_of, text_of, write_pictures
-from utils.context import best_context
-from utils.detection import detect_dataset, load_detector
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this part to a parser."""
     parser.add_argument(
-        "checkpoint", type=Path, help="such as data/pretrained/toy_ssd_multi.params"
+        "checkpoint", type=Path, help="such as data/pretrained/toy_ssd_multi.params, or .onnx"
     )
     add_source(parser)
     add = parser.add_argument
@@ -30,12 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Evaluate; return the Answer."""
     name_of(options)
-    detector = load_detector(options.checkpoint, best_context())
+    finder = open_finder(options.checkpoint)
     if options.voc:
-        dataset = open_voc(options.voc, detector.class_names, options.drop_bad)
+        dataset = open_voc(options.voc, finder.class_names, options.drop_bad)
     else:
-        dataset = open_split(options.source, options.split, detector.class_names)
-    detections = detect_dataset(detector, dataset)
+        dataset = open_split(options.source, options.split, finder.class_names)
+    detections = finder.find_all(dataset)
     results = evaluate(detections, dataset)
     text = f"{len(dataset)} images\n\n{text_of(results)}"
     if options.out:

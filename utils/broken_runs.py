@@ -20,30 +20,30 @@ from mxnet import autograd, gluon
 from mxnet.gluon.loss import Loss
 
 
-def as_labelled(image, labels):
+def as_labelled(image: np.ndarray, labels: np.ndarray) -> tuple:
     """Return a sample as it is."""
     return image, labels
 
 
-def ids_from_one(image, labels):
+def ids_from_one(image: np.ndarray, labels: np.ndarray) -> tuple:
     """Return the sample with class ids that count from 1."""
     return image, labels + np.array([1, 0, 0, 0, 0], dtype=np.float32)
 
 
-def boxes_in_pixels(image, labels):
+def boxes_in_pixels(image: np.ndarray, labels: np.ndarray) -> tuple:
     """Return the sample with boxes in pixels in place of fractions."""
     height, width = image.shape[:2]
     return image, labels * np.array([1, width, height, width, height], dtype=np.float32)
 
 
-def padding_in_the_middle(image, labels):
+def padding_in_the_middle(image: np.ndarray, labels: np.ndarray) -> tuple:
     """Return the sample with its second object, if any, overwritten and not removed."""
     labels = labels.copy()
     labels[1:2] = -1
     return image, labels
 
 
-def flip_image_alone(image, labels, size):
+def flip_image_alone(image: np.ndarray, labels: np.ndarray, size: int) -> tuple:
     """Mirror every other image and leave its boxes where they were."""
     flipped, _ = random_flip(image, labels)
     return resize(flipped, labels, size)
@@ -109,8 +109,8 @@ def detect_with_parts(
     detections = []
     for images, _ in evaluation_loader(dataset, 8, size):
         with parts.mode():
-            predictions = net(normalize(images.as_in_context(ctx)))
-        detections += multibox_detection(*predictions, variances=parts.variances)
+            anchors, cls_preds, box_preds = net(normalize(images.as_in_context(ctx)))
+        detections += multibox_detection(anchors, cls_preds, box_preds, variances=parts.variances)
     return detections
 
 

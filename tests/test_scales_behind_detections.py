@@ -2,7 +2,7 @@
 
 from utils.anchors import multibox_prior
 from utils.detection import Detector, anchor_rows, decode_detections, detect_dataset
-from utils.multi_scale import anchor_scales, detect_with_scales, trace_detections
+from utils.error_anatomy import anchor_scales, detect_with_scales, trace_detections
 from utils.ssd import RATIOS, SIZES, toy_ssd
 
 import numpy as np

@@ -1,0 +1,219 @@
+"""Exported detectors: the same objects as the checkpoint's, in images of any size; bad files."""
+
+import json
+
+from data import DATA_ROOT
+from single_shot import command, export, onnx_graph
+from single_shot.export import load_for_export
+from single_shot.onnx_graph.before import before_graph
+from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx
+from utils.comparison import assert_same_detections
+from utils.context import seed_everything
+from utils.data import MEAN, STD
+from utils.detection import MAX_DETECTIONS, Detector, detect
+from utils.networks import build_network, describe_ssd
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings, strategies
+from mxnet import image as mxnet_image
+from onnx import helper
+
+TOY = DATA_ROOT / "pretrained" / "toy_ssd_multi.params"
+SIZES = ((1, 1), (20, 4000), (4000, 20), (128, 128), (100, 60), (90, 300), (375, 500), (700, 700))
+
+
+def samples():
+    """The sample images of the course, then one of them in odd sizes; by name."""
+    paths = sorted((DATA_ROOT / "samples").glob("*.jpg"))
+    found = {path.name: mxnet_image.imread(str(path)).asnumpy() for path in paths}
+    crowded = found["multi_four.jpg"]
+    return found | {f"{w} x {h}": cv2.resize(crowded, (w, h)) for w, h in SIZES}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The detector of three mascots and its exported twin."""
+    detector = load_for_export(TOY)
+    content = onnx_graph.build(detector, 0.5, 0.45).SerializeToString()
+    return detector, OnnxDetector(content, "toy.onnx"), content
+
+
+def assert_same(detector, exported, images, threshold, atol=1e-3):
+    """Both must find the same in every image; sizes are fractions of the image."""
+    for image in images.values():
+        height, width = image.shape[:2]
+        scale = np.array([1, 1, width, height, width, height])
+        ours = detect(image, detector, threshold) / scale
+        cut = ours[-1, 1] if len(ours) == MAX_DETECTIONS else threshold
+        assert_same_detections(exported.find(image, threshold) / scale, ours, atol, cut_score=cut)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.01])
+def test_an_exported_toy_ssd_finds_the_same(toy, threshold):
+    assert_same(*toy[:2], samples(), threshold)
+
+
+@pytest.mark.parametrize("layout, width", [("ssd300", 1 / 8), ("ssd512", 1 / 16)])
+def test_an_exported_ssd_finds_the_same(layout, width):
+    """With random weights all scores are close and boxes are many: the hardest case for order."""
+    seed_everything()
+    names = tuple("abcdefg")
+    net = build_network(describe_ssd(layout, width, True), len(names))
+    detector = Detector(net, names, int(layout[3:]), per_class=True)
+    exported = OnnxDetector(onnx_graph.build(detector, 0.5, 0.45).SerializeToString(), "ssd.onnx")
+    chosen = {name: samples()[name] for name in ("multi_four.jpg", "100 x 60", "375 x 500")}
+    assert_same(detector, exported, chosen, 0.05)
+
+
+@pytest.fixture(scope="module")
+def resizer():
+    """The first part of the graph alone, for 64 pixels, as a function."""
+    content = before_graph(64).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    def resize(image):
+        data, size_px = session.run(None, {"image": image[np.newaxis]})
+        assert size_px.tolist() == [image.shape[1], image.shape[0]] * 2
+        return data[0].transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
+
+    return resize
+
+
+@given(
+    height=strategies.integers(1, 300),
+    width=strategies.integers(1, 300),
+    seed=strategies.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_images_are_resized_as_opencv_does(resizer, height, width, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(float)
+    difference = np.abs(resizer(image) - expected)
+    assert difference.max() < 1.01  # one level, and seldom: a half that is rounded otherwise
+    assert (difference > 0.01).mean() < 0.05
+
+
+def test_thresholds_can_be_given(toy):
+    _, exported, content = toy
+    image = samples()["multi_four.jpg"]
+    counts = [len(exported.find(image, threshold)) for threshold in (0.01, 0.5, 0.99)]
+    assert counts[0] > counts[1] > counts[2] == 0
+    session = exported.session
+    inputs = {"image": image[np.newaxis], "score_threshold": np.float32([0.01])}
+    loose = session.run(["scores"], inputs | {"nms_threshold": np.float32([0.9])})[0]
+    assert len(loose) > counts[0]
+    by_default = session.run(["scores"], {"image": image[np.newaxis]})[0]
+    assert len(by_default) == counts[1]
+    assert onnx.load_model_from_string(content).ir_version == 8
+
+
+def test_where_nothing_is_found_there_are_no_rows(toy):
+    blank = np.full((40, 30, 3), 128, dtype=np.uint8)
+    assert toy[1].find(blank, 0.99).shape == (0, 6)
+
+
+def test_the_command_writes_what_it_has_compared(tmp_path, capsys):
+    out = tmp_path / "multi.onnx"
+    assert command.main(["export", str(TOY), "--out", str(out), "--json"]) == command.DONE
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["bytes"] == out.stat().st_size and answer["compared"]["images"] == 6
+    facts = {p.key: json.loads(p.value) for p in onnx.load(out).metadata_props}
+    assert facts["class_names"] == ["frill", "sprig", "zest"] and facts["image_size"] == 128
+    assert len(facts["checkpoint_sha256"]) == 64
+    for part in (["detect", str(DATA_ROOT / "samples")], ["evaluate", "multi"]):
+        words = [part[0], str(out), part[1], "--out", str(tmp_path / part[0]), "--json"]
+        assert command.main(words) == command.DONE
+        answer = json.loads(capsys.readouterr().out)
+        words[1] = str(TOY)
+        assert command.main(words) == command.DONE
+        expected = json.loads(capsys.readouterr().out)
+        if part[0] == "detect":
+            assert len(answer["detections"]) == len(expected["detections"])
+        else:
+            assert answer["coco_ap"] == pytest.approx(expected["coco_ap"], abs=2e-3)
+
+
+def test_a_file_that_finds_something_else_is_not_written(tmp_path, capsys, monkeypatch):
+    def with_other_threshold(detector, score, nms, origin):
+        swapped = Detector(detector.net, detector.class_names[::-1], 96)
+        return onnx_graph.build(swapped, score, nms, origin)
+
+    monkeypatch.setattr(export, "build", with_other_threshold)
+    out = tmp_path / "multi.onnx"
+    assert command.main(["export", str(TOY), "--out", str(out)]) == command.UNUSABLE
+    assert "would not find what the detector finds" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_arguments(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["export", str(TOY), "--out", "multi.txt"])
+    words = ["export", str(TOY), "--out", str(tmp_path / "a.onnx"), "--compare-on", str(tmp_path)]
+    assert command.main(words) == command.UNUSABLE
+    assert "holds no image" in capsys.readouterr().err
+    assert command.main(["export", str(tmp_path / "none.params")]) == command.UNUSABLE
+
+
+def spoiled(content, change):
+    model = onnx.load_model_from_string(content)
+    change(model)
+    return model.SerializeToString()
+
+
+def set_fact(key, value):
+    def change(model):
+        for prop in model.metadata_props:
+            if prop.key == key:
+                prop.value = value
+
+    return change
+
+
+def external(model):
+    entry = model.graph.initializer[0].external_data.add()
+    entry.key, entry.value = "location", "../../secret"
+
+
+def foreign_operator(model):
+    model.graph.node[0].domain = "com.example"
+
+
+BAD = {
+    "text": (lambda content: b"no model", "no ONNX file"),
+    "nothing": (lambda content: b"", "its metadata say 'nothing'"),
+    "cut off": (lambda content: content[: len(content) // 2], "no ONNX file"),
+    "another version": (lambda c: spoiled(c, set_fact("format", '"single-shot 9"')), "'single-sh"),
+    "no JSON": (lambda c: spoiled(c, set_fact("format", "single")), "its metadata say 'nothing'"),
+    "no names": (lambda c: spoiled(c, set_fact("class_names", "7")), "class_names"),
+    "a huge image": (lambda c: spoiled(c, set_fact("image_size", "9999999")), "image_size"),
+    "weights elsewhere": (lambda c: spoiled(c, external), "in other files"),
+    "foreign operator": (lambda c: spoiled(c, foreign_operator), "com.example"),
+    "a part of the graph gone": (lambda c: spoiled(c, lambda m: m.graph.node.pop(3)), "be run"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_refused_in_words(name, toy, tmp_path):
+    spoil, words = BAD[name]
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(spoil(toy[2]))
+    with pytest.raises(OnnxError, match=words) as error:
+        load_onnx(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_foreign_onnx_file_is_refused(tmp_path, capsys):
+    value = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    out = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value], [out])
+    onnx.save(helper.make_model(graph), tmp_path / "other.onnx")
+    words = ["detect", str(tmp_path / "other.onnx"), str(DATA_ROOT / "samples")]
+    assert command.main(words) == command.UNUSABLE
+    assert "from another program" in capsys.readouterr().err
+    words[1] = str(tmp_path / "none.onnx")
+    assert command.main(words) == command.UNUSABLE
+    assert "no such file" in capsys.readouterr().err
