@@ -39,6 +39,7 @@ from time_to_ap import in_own_process
 
 COLUMNS = ("set", "choice", "value", "seed", "ap", "ap50", "ap75", "seconds", "processor", "mxnet")
 KEY = COLUMNS[:4]
+NUM_CLIPS, NUM_FRAMES = 60, 10
 # The recipe that every choice departs from, in full: the course's own may move on.
 BASE = TrainingConfig(
     image_sizes=(128,) * 5,
@@ -57,20 +58,21 @@ def as_it_is(preset):
 
 
 def clips(preset, by_clip, new_pictures):
-    """Return training and test frames of 60 clips of 10 frames: a camera pans over a picture.
+    """Return training and test frames of clips: a camera pans over a picture.
 
     by_clip: three clips in four are learnt from, and the rest are the test; else frames are drawn
     from all clips alike. new_pictures: test on the held-out split of the preset instead.
     """
     train_set, held_out = as_it_is(preset)
-    frames = [pan(*train_set[index]) for index in range(60)]
+    frames = [pan(*train_set[index]) for index in range(NUM_CLIPS)]
     if by_clip:
-        parts = frames[:45], frames[45:]
+        parts = frames[: NUM_CLIPS * 3 // 4], frames[NUM_CLIPS * 3 // 4 :]
         learnt, tested = ([frame for clip in clips for frame in clip] for clips in parts)
     else:
-        mixed = np.random.default_rng(0).permutation(600)
+        mixed = np.random.default_rng(0).permutation(NUM_CLIPS * NUM_FRAMES)
         learnt, tested = (
-            [frames[n // 10][n % 10] for n in part] for part in (mixed[:450], mixed[450:])
+            [frames[n // NUM_FRAMES][n % NUM_FRAMES] for n in part]
+            for part in np.split(mixed, [len(mixed) * 3 // 4])
         )
     names = train_set.class_names
     return DetectionDataset(learnt, names), held_out if new_pictures else DetectionDataset(
@@ -78,11 +80,11 @@ def clips(preset, by_clip, new_pictures):
     )
 
 
-def pan(image, labels, num_frames=10):
+def pan(image, labels):
     """Return the frames of a camera that pans over an image, samples of 0.8 of its sides."""
     height, width = image.shape[:2]
     size = np.array([0.8 * width, 0.8 * height])
-    places = np.linspace(0, 1, num_frames)[:, None] * (np.array([width, height]) - size)
+    places = np.linspace(0, 1, NUM_FRAMES)[:, None] * (np.array([width, height]) - size)
     windows = np.round(np.concatenate([places, places + size], axis=1)).astype(int)
     return [data.crop(image, labels, window) for window in windows]
 

@@ -67,10 +67,10 @@ def check_code_length(notebook):
     """Code cells are short, the imports apart: none over 30 lines, in the median 8 at most.
 
     90 % have at most 15 lines. In side rooms, which show what the lessons leave out, the median is
-    12 at most, and 80 % of the cells have at most 15 lines.
+    12 at most, and 70 % of the cells have at most 15 lines.
     """
     is_side_room = notebook.cells[0].id.partition("-")[0][-1].isalpha()
-    median, share = (12, 0.2) if is_side_room else (8, 0.1)
+    median, share = (12, 0.3) if is_side_room else (8, 0.1)
     _, *cells = code_cells(notebook)
     lengths = {n: len(re.findall(r"^.*\S", cell.source, re.M)) for n, cell in cells}
     problems = [f"cell {n}: {length} lines" for n, length in lengths.items() if length > 30]

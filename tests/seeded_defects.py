@@ -1070,7 +1070,7 @@ DEFECTS = [
     ),
     Defect(
         "06: smooth L1 bends at the reciprocal of sigma, not of its square",
-        "notebooks/06_losses.ipynb",
+        "notebooks/06b_box_loss.ipynb",
         "np.abs(error), 1 / sigma**2",
         "np.abs(error), 1 / sigma",
     ),
