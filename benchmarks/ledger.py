@@ -75,9 +75,8 @@ def clips(preset, by_clip, new_pictures):
             for part in np.split(mixed, [len(mixed) * 3 // 4])
         )
     names = train_set.class_names
-    return DetectionDataset(learnt, names), held_out if new_pictures else DetectionDataset(
-        tested, names
-    )
+    scored = held_out if new_pictures else DetectionDataset(tested, names)
+    return DetectionDataset(learnt, names), scored
 
 
 def pan(image, labels):

@@ -6,32 +6,37 @@ Writes every image with its boxes, `detections.json` and `detections.csv`; a fil
 What cannot be read is named, and the rest goes on. Folders within a folder are searched too.
 """
 
+from __future__ import annotations
+
 import csv
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from data import DATA_ROOT
 from single_shot.answer import Answer
 from single_shot.arguments import share
-from single_shot.figure_files import write_figure
+from single_shot.figure_files import write_image
 from single_shot.files import sha256, write_whole
 from single_shot.finders import Finder, open_finder
 from single_shot.labels.pictures import SUFFIXES, read_picture
 from single_shot.video import VideoError, annotate_frame, film_facts, read_frames, write_frames
 from utils.detection import DISPLAY_THRESHOLD
-from utils.figures.drawing import show_detections
 from utils.files import replace_atomically
 from utils.hooks import progress
 from utils.records import RecordError
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 OUT = DATA_ROOT.parent / "build" / "detected"
 FILMS = (".avi", ".mp4", ".mov", ".mkv", ".webm")
+MOST_PX = 2000  # of a side of a picture that is written; the tables count pixels of the file
 FIELDS = ("file", "frame", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -106,15 +111,65 @@ def csv_writer(rows: Iterable[dict]) -> Callable[[str], None]:
     return write
 
 
-def detect_image(path: Path, name: str, finder: Finder, threshold: float, results: Results) -> None:
-    """Write an image with its boxes to the folder of results; add what was found to them."""
+class Later:
+    """Does work in a thread of its own, at most a few calls behind, in the order of the calls.
+
+    What goes wrong in one is raised by a later call, or at the end of the `with` block.
+    """
+
+    MOST_BEHIND = 8
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(1)
+        self.waiting: deque[Future] = deque()
+
+    def __call__(self, function: Callable, *arguments) -> None:
+        """Have `function(*arguments)` called soon."""
+        self.waiting.append(self.thread.submit(function, *arguments))
+        self.wait(self.MOST_BEHIND)
+
+    def wait(self, behind: int = 0) -> None:
+        """Wait until no more than so many calls are behind."""
+        while len(self.waiting) > behind:
+            self.waiting.popleft().result()
+
+    def __enter__(self) -> Later:
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self.thread.shutdown(cancel_futures=True)
+
+
+def detect_image(
+    path: Path, name: str, finder: Finder, threshold: float, results: Results, later: Later | None
+) -> None:
+    """Add what is found in an image to the results; have it written to their folder with its boxes.
+
+    later: None writes no image.
+    """
     image = read_picture(path)
     detections_px = finder.find(image, threshold)
-    ax = show_detections(image, detections_px, finder.class_names, threshold)
-    write_figure(results.folder / f"{name}.png", ax.figure)
+    if later is not None:
+        later(paint, results.folder / f"{name}.png", image, detections_px, finder, threshold)
     height, width = image.shape[:2]
     results.rows += rows_of(name, None, detections_px, finder.class_names)
     results.files.append({"file": name, "size_px": [width, height], "found": len(detections_px)})
+
+
+def paint(
+    path: Path, image: np.ndarray, detections_px: np.ndarray, finder: Finder, threshold: float
+) -> None:
+    """Write an image with its boxes, at most MOST_PX wide and high."""
+    shrink = min(1, MOST_PX / max(image.shape[:2]))
+    if shrink < 1:
+        height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    rows_px = detections_px * np.array([1, 1] + 4 * [shrink])
+    write_image(path, annotate_frame(image, rows_px, finder.class_names, threshold))
 
 
 def detect_film(path: Path, name: str, finder: Finder, threshold: float, results: Results) -> None:
@@ -150,21 +205,31 @@ def detect_film(path: Path, name: str, finder: Finder, threshold: float, results
 
 
 def detect_all(
-    sources: Sequence[Path], root: Path, finder: Finder, threshold: float, results: Results
+    sources: Sequence[Path],
+    root: Path,
+    finder: Finder,
+    threshold: float,
+    results: Results,
+    pictures: bool = True,
 ) -> None:
     """Detect in every file, and write the tables, also of a run that is stopped.
 
-    root: the folder that names are relative to. A file that cannot be read is told and counted.
+    root: the folder that names are relative to; pictures: whether images are written. A file that
+    cannot be read is told and counted.
     """
     try:
-        for path in progress(sources, unit="file"):
-            run = detect_film if path.suffix.lower() in FILMS else detect_image
-            name = str(path.relative_to(root))
-            try:
-                run(path, name, finder, threshold, results)
-            except (RecordError, VideoError) as error:
-                tqdm.write(str(error), file=sys.stderr)
-                results.files.append({"file": name, "error": str(error)})
+        with Later() as later:
+            for path in progress(sources, unit="file"):
+                name = str(path.relative_to(root))
+                try:
+                    if path.suffix.lower() in FILMS:
+                        detect_film(path, name, finder, threshold, results)
+                    else:
+                        painter = later if pictures else None
+                        detect_image(path, name, finder, threshold, results, painter)
+                except (RecordError, VideoError) as error:
+                    tqdm.write(str(error), file=sys.stderr)
+                    results.files.append({"file": name, "error": str(error)})
     finally:
         results.write()
 
@@ -176,6 +241,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("source", type=Path, help="an image, a folder of images, or a film")
     add("--threshold", type=share, default=DISPLAY_THRESHOLD, help="least score")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results")
+    add("--no-pictures", action="store_true", help="write the tables alone, of images")
 
 
 def run(options: Namespace) -> Answer:
@@ -190,7 +256,7 @@ def run(options: Namespace) -> Answer:
     results = Results(options.out, about | {"class_names": finder.class_names})
     results.write()
     root = options.source if options.source.is_dir() else options.source.parent
-    detect_all(sources, root, finder, options.threshold, results)
+    detect_all(sources, root, finder, options.threshold, results, not options.no_pictures)
     num_done = len({file["file"] for file in results.files if "error" not in file})
     text = f"{len(results.rows)} detections in {num_done} files: {options.out}"
     return Answer(text, results.content, status=1 if results.num_failed else 0)

@@ -8,6 +8,8 @@ from single_shot.files import write_whole
 from utils.figures import image_grid, to_png
 from utils.records import read_records
 
+import cv2
+import numpy as np
 from matplotlib.figure import Figure
 
 CONTACT_SHEET_IMAGES = 24
@@ -16,6 +18,13 @@ CONTACT_SHEET_IMAGES = 24
 def write_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, all of it or nothing."""
     write_whole(path, to_png(figure))
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB as PNG, all of it or nothing; quickly rather than small."""
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    _, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), fast)
+    write_whole(path, content.tobytes())
 
 
 def write_contact_sheet(path: Path, rec_path: Path, class_names: Sequence[str]) -> None:

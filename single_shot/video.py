@@ -111,23 +111,27 @@ def annotate_frame(
     """Return a copy of a frame with boxes, class names and scores painted into its pixels.
 
     frame: (H, W, 3) uint8 RGB; detections_px: (D, 6) rows `[class_id, score, xmin, ymin, xmax,
-    ymax]` in pixels; those below the threshold are left out. A box has the colour of its class.
+    ymax]` in pixels; those below the threshold are left out. A box has the colour of its class;
+    lines and letters grow with the frame.
     """
     canvas = Image.fromarray(frame)
     draw = ImageDraw.Draw(canvas)
+    font_px = max(TAG_FONT_PX, min(frame.shape[:2]) // 30)
+    line_px = max(2, min(frame.shape[:2]) // 200)
     for class_id, score, *box_px in reversed(detections_px):  # the best last, on top
         if class_id < 0 or score < threshold:
             continue
         left, top, right, bottom = np.round(box_px).astype(int).tolist()
         red, green, blue = (round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0]))
         text = drawable(f"{class_names[int(class_id)]} {score:.2f}").replace("\n", "\\n")
-        font = ImageFont.truetype(font_file(text), TAG_FONT_PX)
+        font = ImageFont.truetype(font_file(text), font_px)
         width = round(draw.textlength(text, font))
-        base = max(top, TAG_FONT_PX + 4)  # keep the tag inside the frame
-        draw.rectangle((left, top, max(left, right), max(top, bottom)), None, (red, green, blue), 2)
-        tag = left, base - TAG_FONT_PX - 4, left + width + 4, base
-        draw.rectangle(tag, (red, green, blue))
-        draw.text((left + 2, base - 2), text, (255,) * 3, font, anchor="lb")
+        # The tag stays inside the frame.
+        base, start = max(top, font_px + 4), max(0, min(left, frame.shape[1] - width - 5))
+        color = red, green, blue
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), None, color, line_px)
+        draw.rectangle((start, base - font_px - 4, start + width + 4, base), color)
+        draw.text((start + 2, base - 2), text, (255,) * 3, font, anchor="lb")
     return np.asarray(canvas).copy()
 
 

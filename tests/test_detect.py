@@ -110,10 +110,38 @@ def test_what_cannot_run_is_said(tmp_path, monkeypatch, capsys, checkpoint, sour
 def test_a_picture_of_any_size_costs_no_other_its_result(tmp_path, size):
     assert run(folder_with(tmp_path, b=size), tmp_path / "out", "--threshold", "0.01") == 0
     with Image.open(tmp_path / "out/b.png.png") as picture:
-        assert max(picture.size) <= 1500 and min(picture.size) >= 30
+        shrink = min(1, 2000 / max(size))
+        assert picture.size == tuple(max(1, round(side * shrink)) for side in size)
     files = table_of(tmp_path / "out")["files"]
     assert [file["file"] for file in files] == ["a.jpg", "b.png", "z.jpg"]
     assert files[0]["found"] == files[2]["found"] > 0 and files[1]["size_px"] == list(size)
+
+
+def test_pictures_show_the_boxes_and_can_be_left_out(tmp_path):
+    source = DATA_ROOT / "samples" / "multi_three.jpg"
+    assert run(source, tmp_path / "out") == 0
+    before = np.asarray(Image.open(source).convert("RGB")).astype(int)
+    after = np.asarray(Image.open(tmp_path / "out/multi_three.jpg.png").convert("RGB")).astype(int)
+    painted = (abs(after - before) > 0).any(axis=2)
+    row = table_of(tmp_path / "out")["detections"][0]
+    left, top, right, bottom = (round(row[name]) for name in ("xmin", "ymin", "xmax", "ymax"))
+    assert painted[top : bottom + 1, left].all() and painted[bottom, left : right + 1].all()
+    assert not painted[top + 5 : bottom - 5, left + 5 : right - 5].all()
+    assert run(source, tmp_path / "tables", "--no-pictures") == 0
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
+        "detections.csv",
+        "detections.json",
+    ]
+
+
+def test_a_picture_that_cannot_be_written_stops_the_run_in_words(tmp_path, monkeypatch, capsys):
+    def no_room(path, image):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(detect, "write_image", no_room)
+    assert run(folder_with(tmp_path), tmp_path / "out") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert len(table_of(tmp_path / "out")["files"]) == 2  # the tables are kept
 
 
 def test_an_absurd_size_costs_no_other_its_result(tmp_path, capsys):
