@@ -33,18 +33,22 @@ from report import machine, table, write_record
 
 CHECKPOINT = DATA_ROOT / "pretrained" / "toy_ssd_multi.params"
 SHAPES = [(1, 128), (32, 128), (1, 256), (32, 256)]  # batch, side in pixels
-WARM_UP = 3
+# Calls in a row; before them some that do not count, until the threads of the engine before, which
+# wait by spinning, have fallen asleep.
+TURN, WARM_UP = 8, 4
 
 
 def in_turns(calls: dict[str, Callable], seconds: float) -> dict[str, float]:
-    """Return the median seconds of each call; they take turns for so long."""
+    """Return the median seconds of each call; they take turns of some calls for so long."""
     times, end = {name: [] for name in calls}, time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[next(iter(calls))]) < WARM_UP + 3:
+    while time.perf_counter() < end:
         for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - started)
-    return {name: float(np.median(each[WARM_UP:])) for name, each in times.items()}
+            for number in range(WARM_UP + TURN):
+                started = time.perf_counter()
+                call()
+                if number >= WARM_UP:
+                    times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(each)) for name, each in times.items()}
 
 
 def whole_way(seconds: float) -> list[dict]:
