@@ -35,6 +35,63 @@ class Defect:
 
 
 DEFECTS = [
+    # --- Exported detectors, broken runs -----------------------------------------------------------
+    Defect(
+        "export: offsets are decoded without variances",
+        "single_shot/onnx_graph/after.py",
+        "scaled = Mul (offsets, variances)",
+        "scaled = Identity (offsets)",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "export: halves are always rounded to even",
+        "single_shot/onnx_graph/before.py",
+        "averaged = Where (is_two, half_up, half_even)",
+        "averaged = Identity (half_even)",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "export: the nearest of two pixels stands for both",
+        "single_shot/onnx_graph/before.py",
+        "sum = Add (one_floor, other_floor)",
+        "sum = Add (one_floor, one_floor)",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "export: width and height of the image exchanged",
+        "single_shot/onnx_graph/before.py",
+        "Concat <axis: int = 0> (width, height, width, height)",
+        "Concat <axis: int = 0> (height, width, height, width)",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "export: written although it finds something else",
+        "single_shot/export.py",
+        "    count = check(exported, detector, images)",
+        "    count = 0",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "export: operators of other makers are run",
+        "single_shot/onnx_runtime.py",
+        'foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}',
+        "foreign = set()",
+        ("tests/test_onnx.py",),
+    ),
+    Defect(
+        "broken runs: the mask of the box loss is heeded after all",
+        "utils/broken_runs.py",
+        "F.smooth_l1(box_preds - box_targets, scalar=self.sigma)",
+        "F.smooth_l1((box_preds - box_targets) * box_masks, scalar=self.sigma)",
+        ("tests/test_broken_runs.py",),
+    ),
+    Defect(
+        "broken runs: boxes move with the mirrored image",
+        "utils/broken_runs.py",
+        "flipped, _ = random_flip(image, labels)",
+        "flipped, labels = random_flip(image, labels)",
+        ("tests/test_broken_runs.py",),
+    ),
     # --- Boxes and anchors ------------------------------------------------------------------------
     Defect(
         "a box reaches a whole size from its centre",

@@ -13,7 +13,7 @@ from utils.training import TrainingConfig
 
 import numpy as np
 import pytest
-from mxnet import autograd
+from mxnet import autograd, nd
 
 CONFIG = TrainingConfig(image_sizes=(64,), batch_size=4)
 
@@ -83,6 +83,17 @@ def test_images_are_mirrored_without_their_boxes(samples):
     drawn = [DEFECTS["boxes not mirrored"].transform(image, labels, 64) for _ in range(20)]
     assert all((rows == labels).all() for _, rows in drawn)
     assert len({picture.tobytes() for picture, _ in drawn}) == 2
+
+
+def test_without_its_mask_the_box_loss_hears_the_background():
+    preds, targets, masks = (
+        nd.array([row]) for row in ([1, 0, 0, 0, 2, 0, 0, 0], [0] * 8, [1] * 4 + [0] * 4)
+    )
+    sound, broken = (
+        parts.box_loss()(preds, targets, masks).asscalar()
+        for parts in (Parts(), DEFECTS["box loss without mask"])
+    )
+    assert (sound, broken) == (0.5, 0.5 + 1.5)
 
 
 def test_sound_detection_is_that_of_the_library(net, samples):
