@@ -154,13 +154,15 @@ def detect_image(
     image = read_picture(path)
     detections_px = finder.find(image, threshold)
     if later is not None:
-        later(paint, results.folder / f"{name}.png", image, detections_px, finder, threshold)
+        later(
+            write_painted, results.folder / f"{name}.png", image, detections_px, finder, threshold
+        )
     height, width = image.shape[:2]
     results.rows += rows_of(name, None, detections_px, finder.class_names)
     results.files.append({"file": name, "size_px": [width, height], "found": len(detections_px)})
 
 
-def paint(
+def write_painted(
     path: Path, image: np.ndarray, detections_px: np.ndarray, finder: Finder, threshold: float
 ) -> None:
     """Write an image with its boxes, at most MOST_PX wide and high."""

@@ -35,7 +35,7 @@ class Defect:
 
 
 DEFECTS = [
-    # --- Exported detectors, broken runs -----------------------------------------------------------
+    # --- Exported detectors, broken runs ---------------------------------------------------------
     Defect(
         "export: offsets are decoded without variances",
         "single_shot/onnx_graph/after.py",
