@@ -15,7 +15,7 @@ from importlib.util import find_spec
 
 import utils  # noqa: F401  before MXNet
 from data import DATA_ROOT, open_preset
-from single_shot.export import calibration_images, load_for_export
+from single_shot.export import calibration_images
 from single_shot.onnx_graph import build
 from single_shot.onnx_graph.network import network_graph
 from single_shot.onnx_graph.quantised import quantised
@@ -53,7 +53,7 @@ def in_turns(calls: dict[str, Callable], seconds: float) -> dict[str, float]:
 
 def whole_way(seconds: float) -> list[dict]:
     """Return size, speed and score of the detector from bytes to objects, by engine."""
-    plain, held_out = load_for_export(CHECKPOINT), open_preset("multi", "val")
+    plain, held_out = load_detector(CHECKPOINT, compiled=False), open_preset("multi", "val")
     calibration = calibration_images("multi", plain.class_names)
     eight = build(plain, 0.5, 0.45, calibration=calibration).SerializeToString()
     files = {

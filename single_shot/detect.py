@@ -137,11 +137,9 @@ class Later:
         return self
 
     def __exit__(self, kind, *_) -> None:
-        try:
-            if kind is None:
-                self.wait()
-        finally:
-            self.thread.shutdown(cancel_futures=True)
+        self.thread.shutdown()  # once all calls are done, also of a run that is stopped
+        if kind is None:
+            self.wait()
 
 
 def detect_image(

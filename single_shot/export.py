@@ -20,7 +20,6 @@ from single_shot.onnx_graph import OUTPUTS, build
 from single_shot.onnx_graph.quantised import NUM_CALIBRATION_IMAGES
 from single_shot.onnx_runtime import OnnxDetector
 from single_shot.sources import open_split
-from utils.checkpoint import load_checkpoint, wrong_content
 from utils.comparison import assert_same_detections, pair_detections
 from utils.context import best_context
 from utils.detection import (
@@ -30,15 +29,15 @@ from utils.detection import (
     SCORE_THRESHOLD,
     Detector,
     detect,
+    load_detector,
 )
 from utils.files import InputError
 from utils.hooks import progress
-from utils.networks import TOY_SSD, build_network
 
 import numpy as np
 
 SAMPLES = DATA_ROOT / "samples"
-# An image that is enlarged may differ from OpenCV's in a level of 255 here and there.
+# At some sizes a pixel here and there differs from OpenCV's by one level of 255.
 SCORE_TOLERANCE = 1e-3
 MOST_ODD = 0.1  # of the detections in eight bits that may have no partner
 
@@ -69,21 +68,6 @@ def onnx_path(text: str) -> Path:
     if path.suffix != ".onnx":
         raise argparse.ArgumentTypeError(f"{text}: must end in .onnx")
     return path
-
-
-def load_for_export(path: Path) -> Detector:
-    """Return the Detector in a checkpoint, as it was trained: not compiled for inference.
-
-    Raises checkpoint.CheckpointError, which names the file and the fix.
-    """
-    checkpoint, ctx = load_checkpoint(path), best_context()
-    names = tuple(checkpoint.metadata["class_names"])
-    description = checkpoint.metadata.get("network", TOY_SSD)
-    with wrong_content(path):
-        net = build_network(description, len(names), ctx)
-        checkpoint.load_into(net, ctx)
-    image_size = checkpoint.metadata["image_size"]
-    return Detector(net, names, image_size, per_class=description != TOY_SSD)
 
 
 def check_the_same(exported: OnnxDetector, detector: Detector, images: dict) -> int:
@@ -149,7 +133,7 @@ def calibration_images(source: str, class_names: tuple) -> list[np.ndarray]:
 def run(options: Namespace) -> Answer:
     """Export, compare, write; return the Answer."""
     out = options.out or options.checkpoint.with_suffix(".onnx")
-    detector = load_for_export(options.checkpoint)
+    detector = load_detector(options.checkpoint, best_context(), compiled=False)
     images = images_of(options.compare_on)
     origin = {"checkpoint_sha256": sha256(options.checkpoint)}
     calibration = calibration_images(options.int8, detector.class_names) if options.int8 else []

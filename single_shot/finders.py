@@ -7,7 +7,6 @@ from single_shot.onnx_runtime import load_onnx
 from utils.context import best_context
 from utils.detection import (
     DISPLAY_THRESHOLD,
-    SCORE_THRESHOLD,
     detect,
     detect_dataset,
     load_detector,
@@ -48,30 +47,9 @@ class CheckpointFinder:
         return detect_dataset(self.detector, dataset)
 
 
-class OnnxFinder:
-    """A Finder of a file that `single-shot export` has written."""
-
-    def __init__(self, path: Path) -> None:
-        self.detector = load_onnx(path)
-        self.class_names, self.image_size = self.detector.class_names, self.detector.image_size
-
-    def find(self, image: np.ndarray, score_threshold: float = DISPLAY_THRESHOLD) -> np.ndarray:
-        """See Finder."""
-        return self.detector.find(image, score_threshold)
-
-    def find_all(self, dataset: gluon.data.Dataset) -> list[np.ndarray]:
-        """See Finder."""
-        detections = []
-        for image, _ in dataset:
-            height, width = image.shape[:2]
-            rows = self.find(image, SCORE_THRESHOLD)
-            detections.append(rows / np.array([1, 1, width, height, width, height], np.float32))
-        return detections
-
-
 def open_finder(path: Path) -> Finder:
     """Return the Finder of a checkpoint, or of an exported file, which ends in .onnx.
 
     Raises checkpoint.CheckpointError or onnx_runtime.OnnxError, which name the file and the fix.
     """
-    return OnnxFinder(path) if path.suffix == ".onnx" else CheckpointFinder(path)
+    return load_onnx(path) if path.suffix == ".onnx" else CheckpointFinder(path)

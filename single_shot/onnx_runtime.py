@@ -1,18 +1,20 @@
 """A detector that `single-shot export` has written, run by ONNX Runtime."""
 
 import json
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
 from single_shot.onnx_graph import FORMAT, OUTPUTS
 from utils.compat import core_count
-from utils.detection import DISPLAY_THRESHOLD, MAX_IMAGE_SIZE
+from utils.detection import DISPLAY_THRESHOLD, MAX_IMAGE_SIZE, SCORE_THRESHOLD
 from utils.files import InputError
 
 import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
+from mxnet import gluon
 
 HOW_TO_EXPORT = "export the checkpoint again with `single-shot export`"
 
@@ -55,6 +57,15 @@ class OnnxDetector:
         boxes, scores, class_ids = self.session.run(list(OUTPUTS), inputs)
         return np.column_stack([class_ids, scores, boxes]).astype(np.float32)
 
+    def find_all(self, dataset: gluon.data.Dataset) -> list[np.ndarray]:
+        """Return the detections of every sample, as `detection.detect_dataset` does."""
+        detections = []
+        for image, _ in dataset:
+            height, width = image.shape[:2]
+            rows = self.find(image, SCORE_THRESHOLD)
+            detections.append(rows / np.array([1, 1, width, height, width, height], np.float32))
+        return detections
+
 
 def load_onnx(path: Path) -> OnnxDetector:
     """Return the detector in a file.
@@ -66,6 +77,16 @@ def load_onnx(path: Path) -> OnnxDetector:
     except FileNotFoundError:
         raise OnnxError(f"{path}: no such file; is the path right?") from None
     return OnnxDetector(content, path)
+
+
+def with_branches(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph and the graphs within its nodes, such as the branches of an If."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for branch in (attribute.g, *attribute.graphs):
+                if branch.node:
+                    yield from with_branches(branch)
 
 
 def checked_facts(content: bytes, path: PathLike | str) -> dict:
@@ -88,9 +109,10 @@ def checked_facts(content: bytes, path: PathLike | str) -> dict:
             f"{path}: its metadata say {said!r} where {FORMAT!r} is needed: from another program, "
             f"or another version of this one; {HOW_TO_EXPORT}"
         )
-    if any(each.external_data for each in model.graph.initializer):
+    graphs = list(with_branches(model.graph))
+    if any(each.external_data for graph in graphs for each in graph.initializer):
         raise OnnxError(f"{path}: its weights are in other files; {HOW_TO_EXPORT}")
-    foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
+    foreign = {node.domain for graph in graphs for node in graph.node} - {"", "ai.onnx"}
     if foreign:
         raise OnnxError(f"{path}: has operators of {', '.join(sorted(foreign))}; {HOW_TO_EXPORT}")
     names, size = facts.get("class_names"), facts.get("image_size")

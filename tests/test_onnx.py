@@ -4,13 +4,12 @@ import json
 
 from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
-from single_shot.export import load_for_export
 from single_shot.onnx_graph.before import before_graph
 from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx
 from utils.comparison import assert_same_detections
 from utils.context import seed_everything
 from utils.data import MEAN, STD
-from utils.detection import MAX_DETECTIONS, Detector, detect
+from utils.detection import MAX_DETECTIONS, Detector, detect, load_detector
 from utils.networks import build_network, describe_ssd
 
 import cv2
@@ -37,7 +36,7 @@ def samples():
 @pytest.fixture(scope="module")
 def toy():
     """The detector of three mascots and its exported twin."""
-    detector = load_for_export(TOY)
+    detector = load_detector(TOY, compiled=False)
     content = onnx_graph.build(detector, 0.5, 0.45).SerializeToString()
     return detector, OnnxDetector(content, "toy.onnx"), content
 
@@ -212,6 +211,11 @@ def foreign_operator(model):
     model.graph.node[0].domain = "com.example"
 
 
+def foreign_operator_in_a_branch(model):
+    branching = next(node for node in model.graph.node if node.op_type == "If")
+    branching.attribute[0].g.node[0].domain = "com.example"
+
+
 BAD = {
     "text": (lambda content: b"no model", "no ONNX file"),
     "nothing": (lambda content: b"", "its metadata say 'nothing'"),
@@ -221,7 +225,11 @@ BAD = {
     "no names": (lambda c: spoiled(c, set_fact("class_names", "7")), "class_names"),
     "a huge image": (lambda c: spoiled(c, set_fact("image_size", "9999999")), "image_size"),
     "weights elsewhere": (lambda c: spoiled(c, external), "in other files"),
-    "foreign operator": (lambda c: spoiled(c, foreign_operator), "com.example"),
+    "foreign operator": (lambda c: spoiled(c, foreign_operator), "has operators of com"),
+    "hidden in a branch": (
+        lambda c: spoiled(c, foreign_operator_in_a_branch),
+        "has operators of com",
+    ),
     "a part of the graph gone": (lambda c: spoiled(c, lambda m: m.graph.node.pop(3)), "be run"),
 }
 

@@ -55,9 +55,12 @@ class Detector:
         return per_class_detection if self.per_class else multibox_detection
 
 
-def load_detector(path: PathLike | str, ctx: mx.Context | None = None) -> Detector:
-    """Return the Detector in a checkpoint, compiled for detection: it passes no gradients back.
+def load_detector(
+    path: PathLike | str, ctx: mx.Context | None = None, compiled: bool = True
+) -> Detector:
+    """Return the Detector in a checkpoint.
 
+    compiled: for detection, so that it passes no gradients back and cannot be exported.
     Raises checkpoint.CheckpointError, which names the file and the fix.
     """
     checkpoint = load_checkpoint(path)
@@ -69,7 +72,8 @@ def load_detector(path: PathLike | str, ctx: mx.Context | None = None) -> Detect
         image_size = checkpoint.metadata["image_size"]
         if type(image_size) is not int or not 0 < image_size <= MAX_IMAGE_SIZE:
             raise ValueError(f"image_size is {image_size!r}")
-        compile_for_inference(net, image_size)
+        if compiled:
+            compile_for_inference(net, image_size)
     return Detector(net, class_names, image_size, per_class=description != TOY_SSD)
 
 

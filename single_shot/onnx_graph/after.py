@@ -11,7 +11,7 @@ DECODE = """
 <ir_version: 8, opset_import: ["" : 13]>
 after (float[1, A, C1] cls_preds, float[1, A4] box_preds, float[4] size_px)
   => (float[D, 4] boxes, float[D] scores, int64[D] class_ids)
-<int64[1] second = {{1}}, int64[1] last_axis = {{2}}, int64[1] behind = {{{num_classes} + 1}},
+<int64[1] second = {{1}}, int64[1] last_axis = {{2}}, int64[1] behind = {{{behind}}},
  int64[3] four_each = {{1, -1, 4}}, int64[2] halves_of_four = {{2, 2}}, float nothing = {{0.0}},
  float everything = {{1.0}}, int64 most_of_class = {{{most}}}, int64[1] most = {{{most}}},
  int64[1] class_place = {{1}}, int64[1] box_place = {{2}}, int64[1] front = {{0}},
@@ -87,10 +87,10 @@ def after_graph(
     text = DECODE.format(
         choose=EVERY_CLASS if per_class else BEST_CLASS,
         num_classes=num_classes,
+        behind=num_classes + 1,
         most=MAX_DETECTIONS,
         candidates=min(NMS_CANDIDATES, len(anchors)),
     )
-    text = text.replace(f"{{{num_classes} + 1}}", f"{{{num_classes + 1}}}")
     model = parser.parse_model(text)
     low, high = anchors[:, :2], anchors[:, 2:]
     constants = {

@@ -1,8 +1,9 @@
 """The first part of the graph: from the bytes of an image to what the network wants.
 
-The resizing is OpenCV's `INTER_AREA`, as in training, so that no pixel differs: pixels are averaged
-by area where both sides shrink. Where one grows, two neighbours are weighed along each side, in
-whole numbers as OpenCV has them for bytes (its `HResizeLinear` and `VResizeLinear`).
+The resizing is OpenCV's `INTER_AREA`, as in training: pixels are averaged by area where both sides
+shrink. Where one grows, two neighbours are weighed along each side, in whole numbers as OpenCV has
+them for bytes (its `HResizeLinear` and `VResizeLinear`). Fewer than one pixel in a hundred differs,
+by one level, where a half is rounded otherwise.
 """
 
 from utils.data import MEAN, STD

@@ -11,7 +11,7 @@ from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 from mxnet.onnx.mx2onnx._op_translations._op_translations_opset13 import get_inputs
 from onnx import helper
 
-IR_VERSION = 8  # the last that every runtime since 2021 reads; MXNet would write the newest
+IR_VERSION = 8  # of ONNX 1.10, from 2021, which older runtimes read; MXNet would write the newest
 
 
 @MXNetGraph.register("rsqrt")

@@ -1,4 +1,4 @@
-"""The network in eight bits: a quarter of the bytes, and about twice as fast where there is VNNI.
+"""The network in eight bits: a quarter of the bytes, and faster where there is VNNI.
 
 Weights get a scale for each output channel, activations one for each map, from what calibration
 images make of them.
