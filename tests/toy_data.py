@@ -1,8 +1,9 @@
-"""A data set for tests: one bright rectangle on noise, drawn in milliseconds."""
+"""For tests: a data set of one bright rectangle on noise, and the values of a parameter."""
 
 from utils.data import DetectionDataset
 
 import numpy as np
+from mxnet import nd
 
 
 def rectangles(count, size=64, seed=0):
@@ -17,3 +18,13 @@ def rectangles(count, size=64, seed=0):
         box = np.array((left, top, left + width, top + height)) / size
         samples.append((image, np.array([[0, *box]], dtype=np.float32)))
     return DetectionDataset(samples, ["rectangle"])
+
+
+def values_of(parameter):
+    """Return the values of a parameter once all work on it is done, as a NumPy array.
+
+    A forward pass outside of training has oneDNN lay out the weights anew in the background, and
+    `asnumpy` alone may read them halfway through (6 times in 1000 on a busy machine).
+    """
+    nd.waitall()
+    return parameter.data().asnumpy()
