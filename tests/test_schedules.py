@@ -1,4 +1,4 @@
-from utils.schedules import one_cycle, step_drops
+from utils.training import one_cycle, step_drops
 
 import numpy as np
 import pytest

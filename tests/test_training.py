@@ -10,14 +10,14 @@ from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.context import seed_everything
 from utils.data import resize
 from utils.hooks import GuardFinite, Hook
-from utils.schedules import one_cycle
 from utils.ssd import toy_ssd
+from utils.training import one_cycle
 
 import numpy as np
 import pytest
 from mxnet import nd
 
-from tests.toy_data import rectangles
+from tests.toy_data import rectangles, values_of
 
 CONFIG = training.TrainingConfig(image_sizes=(64, 64, 64), batch_size=4)
 RUN_TO_THE_END = """
@@ -125,10 +125,10 @@ def weights_after(config, num_batches, learning_rate=1e-2):
     run.net(training.normalize(images))
     parameters = {n.partition("_")[2]: p for n, p in run.net.collect_params(".*conv").items()}
     assert len(parameters) == 44  # weight and bias of 12 convolutions and 10 predictors
-    before = {name: p.data().asnumpy() for name, p in parameters.items()}
+    before = {name: values_of(p) for name, p in parameters.items()}
     for _ in range(num_batches):
         run.step(images, labels, learning_rate)
-    return before, {name: p.data().asnumpy() for name, p in parameters.items()}
+    return before, {name: values_of(p) for name, p in parameters.items()}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -265,9 +265,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     images = nd.zeros((1, 3, 64, 64))
     net(images)
     name = "class_predictors.0.bias"
-    np.testing.assert_array_equal(
-        net.class_predictors[0].bias.data().asnumpy(), expected[name].asnumpy()
-    )
+    np.testing.assert_array_equal(values_of(net.class_predictors[0].bias), expected[name].asnumpy())
 
 
 def test_epochs_average_their_batches_go_on_in_the_schedule_and_shuffle_anew(monkeypatch):
@@ -292,10 +290,10 @@ def test_the_learning_rate_of_a_step_is_the_one_it_is_given():
     run = training.TrainingRun(start(), rectangles(4), CONFIG)
     images, labels = next(iter(training.training_loader(run.dataset, 4, 64)))
     run.net(training.normalize(images))  # so that the weights have their shapes
-    weights = [run.net.class_predictors[0].weight.data().asnumpy()]
+    weights = [values_of(run.net.class_predictors[0].weight)]
     for learning_rate in (0.0, 0.01):
         run.step(images, labels, learning_rate)
-        weights.append(run.net.class_predictors[0].weight.data().asnumpy())
+        weights.append(values_of(run.net.class_predictors[0].weight))
     np.testing.assert_array_equal(weights[1], weights[0])
     # Where there is any gradient, the first steps of Adam are as long as the learning rate.
     assert np.abs(weights[2] - weights[1]).max() == pytest.approx(0.01, rel=0.5)

@@ -122,6 +122,11 @@ class ToySSD(nn.HybridBlock):
             self.box_predictors = nn.HybridSequential()
             self.box_predictors.add(*[box_predictor(k) for k in num_anchors])
 
+    @property
+    def base_stages(self) -> list[nn.HybridBlock]:
+        """The stages of the base network, the first one first."""
+        return [*self.stages[0]]
+
     def forward(self, x):
         """Check the size of the images, then go on to `hybrid_forward`.
 

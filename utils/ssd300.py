@@ -210,6 +210,11 @@ class SSD(nn.HybridBlock):
                 with self.box_predictors.name_scope():
                     self.box_predictors.add(box_predictor(num_anchors))
 
+    @property
+    def base_stages(self) -> list[nn.HybridBlock]:
+        """The stages of VGG16: its five blocks, conv6 and conv7."""
+        return [*self.base.blocks, self.base.conv6, self.base.conv7]
+
     def feature_maps(self, x: nd.NDArray) -> list[nd.NDArray]:
         """Return the maps that predict: conv4_3, conv7 and those of the extra layers."""
         conv4_3, x = self.base(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,13 +14,37 @@ from utils.data import augment, normalize, training_loader
 from utils.hooks import GuardFinite, HeedInterrupt, Hook, ScoreEpochs, ShowProgress
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
-from utils.schedules import one_cycle, step_drops
 from utils.targets import MATCH_THRESHOLD, multibox_target
 
 import numpy as np
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 from mxnet.gluon.loss import Loss
+
+
+def one_cycle(step: int, num_steps: int, peak: float, warmup: float) -> float:
+    """Return the learning rate of a step: a cosine up to the peak, then a cosine down to near 0.
+
+    step: 0 .. num_steps - 1; peak: greatest learning rate; warmup: share of the steps before it.
+    After Smith and Topin, Super-Convergence, 2018.
+    """
+    position = (step + 1) / num_steps
+    if position < warmup:
+        start, end, progress = peak / 25, peak, position / warmup
+    else:
+        start, end, progress = peak, peak / 1000, (position - warmup) / (1 - warmup)
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def step_drops(step: int, num_steps: int, peak: float, warmup: float, drops: tuple) -> float:
+    """Return the learning rate of a step: a straight rise to the peak, then tenfold drops.
+
+    drops: shares of the steps; the rest as for `one_cycle` (Liu et al., SSD, section 3, drop after
+    two thirds and five sixths and rise at once).
+    """
+    position = (step + 1) / num_steps
+    rise = min(1, position / warmup) if warmup else 1
+    return peak * rise * 0.1 ** sum(step >= drop * num_steps for drop in drops)
 
 
 @dataclass(frozen=True)
@@ -30,7 +55,8 @@ class TrainingConfig:
     learning_rate: peak of the schedule; warmup: share of the steps before the peak.
     drops: shares of all steps after which the rate falls to a tenth; none for one cycle.
     optimizer: `adam` or `sgd`, the latter with momentum; weight_decay: of all but biases;
-    bias_rate: multiplies the biases' rate.
+    bias_rate: multiplies the biases' rate; base_rate: that of the base; frozen_stages: how many of
+    the base's first stages stay as they are.
     clip_norm: bound on the norm of all gradients together; box_weight: weight of the box loss;
     match_threshold: IoU above which an anchor learns an object.
     accumulate: batches whose gradients are averaged for one step, where memory is short.
@@ -49,6 +75,8 @@ class TrainingConfig:
     optimizer: str = "adam"
     momentum: float = 0.9
     bias_rate: float = 1.0
+    base_rate: float = 1.0
+    frozen_stages: int = 0
     accumulate: int = 1
 
     def learning_rate_at(self, step: int, num_steps: int) -> float:
@@ -83,6 +111,15 @@ class EpochSoFar:
     def means(self) -> dict[str, float]:
         """Return the mean of every value over the batches, by name."""
         return {name: total / self.batches for name, total in self.totals.items()}
+
+
+def freeze(block: nn.HybridBlock) -> None:
+    """Have training leave a block as it is: its weights and its running statistics."""
+    block.collect_params().setattr("grad_req", "null")
+    if isinstance(block, nn.BatchNorm):
+        block._kwargs["use_global_stats"] = True
+    for child in block._children.values():
+        freeze(child)
 
 
 class TrainingRun:
@@ -124,9 +161,13 @@ class TrainingRun:
         options = {"wd": config.weight_decay, "begin_num_update": updates_done}
         if config.optimizer == "sgd":
             options["momentum"] = config.momentum
+        for stage in self.net.base_stages:
+            stage.collect_params().setattr("lr_mult", config.base_rate)
+        for stage in self.net.base_stages[: config.frozen_stages]:
+            freeze(stage)
         for name, parameter in parameters.items():
             if name.endswith("bias"):
-                parameter.lr_mult, parameter.wd_mult = config.bias_rate, 0
+                parameter.lr_mult, parameter.wd_mult = parameter.lr_mult * config.bias_rate, 0
             if config.accumulate > 1 and parameter.grad_req != "null":
                 parameter.grad_req = "add"
         self.num_pending = 0  # batches whose gradients wait for the next step
