@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from utils.checkpoint import CheckpointError
 from utils.ssd import toy_ssd
 from utils.ssd300 import SSD, SSD300, SSD512
+from utils.ssdlite import ssdlite
 
 from mxnet import Context
 from mxnet.gluon import nn
@@ -22,6 +23,11 @@ def describe_toy_ssd(sizes: Sequence[Sequence[float]], ratios: Sequence[float]) 
     return TOY_SSD | {"sizes": [list(of_scale) for of_scale in sizes], "ratios": list(ratios)}
 
 
+def describe_ssdlite(sizes: Sequence[Sequence[float]], ratios: Sequence[float]) -> dict:
+    """Return the description of an SSDLite; see `ssdlite.SSDLite`."""
+    return describe_toy_ssd(sizes, ratios) | {"name": "ssdlite"}
+
+
 def describe_ssd(name: str, width: float = 1.0, batch_norm: bool = False) -> dict:
     """Return the description of an SSD on VGG16; see `ssd300.SSD` for the settings."""
     return {"name": name, "width": width, "batch_norm": batch_norm}
@@ -32,20 +38,22 @@ def build_network(
 ) -> nn.HybridBlock:
     """Return an initialised network that runs as one compiled graph and knows its `description`.
 
-    description: TOY_SSD or a dict from `describe_toy_ssd` or `describe_ssd`, as JSON gives it back.
+    description: TOY_SSD or a dict that a function of this module made, as JSON gives it back.
     Raises CheckpointError for a name that is not known.
     """
     name = description.get("name")
     settings = {key: value for key, value in description.items() if key != "name"}
     if name == "toy_ssd":
         net = toy_ssd(num_classes, ctx, **settings)
+    elif name == "ssdlite":
+        net = ssdlite(num_classes, ctx, **settings)
     elif name in LAYOUTS:
         net = SSD(num_classes, LAYOUTS[name], **settings)
         net.initialize(ctx=ctx)
         net.hybridize(static_alloc=True, static_shape=True)
     else:
         raise CheckpointError(
-            f"the network is {name!r}; this version knows toy_ssd, {', '.join(LAYOUTS)}"
+            f"the network is {name!r}; this version knows toy_ssd, ssdlite, {', '.join(LAYOUTS)}"
         )
     net.description = description
     return net
