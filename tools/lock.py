@@ -80,7 +80,8 @@ def locked_requirements(lock, python_version):
 
 def declared_reasons(python_version):
     """Return {package name: the comment beside it in pyproject.toml} for one Python version."""
-    lines = re.findall(r'^    "(.+)",\s*# (.+)$', (ROOT / "pyproject.toml").read_text(), re.M)
+    project = (ROOT / "pyproject.toml").read_text().partition("\n[dependency-groups]")[0]
+    lines = re.findall(r'^    "(.+)",\s*# (.+)$', project, re.M)
     declared = [(Requirement(text), reason) for text, reason in lines]
     return {item.name: reason for item, reason in declared if applies(item, python_version)}
 
