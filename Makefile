@@ -59,6 +59,7 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 	.venv/bin/uv pip install --quiet --python build/torch --group bench
 	$(python) benchmarks/step.py --json build/step.json
 	$(python) benchmarks/time_to_ap.py --json build/time_to_ap.json
+	$(python) benchmarks/lite0.py
 
 oracle: setup ## read labels that another library (globox) writes in seven formats
 	test -x build/globox/bin/python || .venv/bin/uv venv --quiet --python $(python) build/globox
