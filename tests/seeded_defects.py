@@ -591,7 +591,7 @@ DEFECTS = [
     # --- Training ---------------------------------------------------------------------------------
     Defect(
         "the schedule lags a step behind",
-        "utils/schedules.py",
+        "utils/training.py",
         "position = (step + 1) / num_steps\n    if position < warmup:",
         "position = step / num_steps\n    if position < warmup:",
         ("tests/test_schedules.py", "-k", "one_cycle"),
@@ -787,13 +787,13 @@ DEFECTS = [
         "utils/ssd300.py",
         "slice(None, None, step) for step",
         "slice(step - 1, None, step) for step",
-        ("tests/test_base_weights.py",),
+        ("tests/weights/test_vgg16.py",),
     ),
     Defect(
         "weight decay pulls at biases",
         "utils/training.py",
-        "= config.bias_rate, 0",
-        "= config.bias_rate, 1",
+        "* config.bias_rate, 0",
+        "* config.bias_rate, 1",
         ("tests/test_training.py", "-k", "spares_biases"),
     ),
     Defect(

@@ -2,14 +2,16 @@
 
 import hashlib
 
-from single_shot import base_weights
-from single_shot.base_weights import convolutions_of_vgg16, load_imagenet_weights
+from single_shot.weights import vgg16
+from single_shot.weights.vgg16 import convolutions_of_vgg16, load_imagenet_weights
 from utils.checkpoint import CheckpointError
 from utils.ssd300 import VGG16, VGG16_BLOCKS, decimate, dense_to_convolution
 
 import numpy as np
 import pytest
 from mxnet import nd
+
+from tests.toy_data import values_of
 
 FULL_BLOCKS = VGG16_BLOCKS
 
@@ -67,7 +69,7 @@ def vgg16_parameters(blocks, channels):
 def narrow(monkeypatch):
     """VGG16 with a sixteenth of its convolutions' channels, so that the file is small."""
     blocks = tuple((num_layers, channels // 16) for num_layers, channels in FULL_BLOCKS)
-    monkeypatch.setattr(base_weights, "VGG16_BLOCKS", blocks)
+    monkeypatch.setattr(vgg16, "VGG16_BLOCKS", blocks)
     return vgg16_parameters(blocks, 4096)
 
 
@@ -88,7 +90,7 @@ def test_another_network_is_refused(narrow):
 
 
 def test_a_file_is_loaded_only_with_its_checksum(narrow, tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.ssd300.VGG16_BLOCKS", base_weights.VGG16_BLOCKS)
+    monkeypatch.setattr("utils.ssd300.VGG16_BLOCKS", vgg16.VGG16_BLOCKS)
     path = tmp_path / "vgg16.params"
     nd.save(str(path), narrow)
     base = VGG16()
@@ -98,7 +100,7 @@ def test_a_file_is_loaded_only_with_its_checksum(narrow, tmp_path, monkeypatch):
     sha1 = hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
     load_imagenet_weights(base, path, sha1)
     base(nd.zeros((1, 3, 64, 64)))
-    conv5_3 = base.convolutions()[12].weight.data().asnumpy()
+    conv5_3 = values_of(base.convolutions()[12].weight)
     np.testing.assert_array_equal(conv5_3, narrow["features.28.weight"].asnumpy())
 
 
