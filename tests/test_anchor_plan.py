@@ -1,5 +1,5 @@
 from single_shot import anchor_plan
-from utils.networks import TOY_SSD, build_network
+from utils.networks import build_network
 from utils.records import RecordError
 from utils.ssd import RATIOS, SIZES
 
@@ -19,24 +19,30 @@ def objects(side, count=40, ratio=1.0):
     )
 
 
-@pytest.mark.parametrize("image_size", [64, 100, 128, 300])
-def test_the_maps_are_those_of_the_network(image_size):
-    boxes = np.array([[0.1, 0.1, 0.3, 0.3]])
-    sides = anchor_plan.map_sides(image_size)
-    net = build_network(TOY_SSD, num_classes=1)
+@pytest.mark.parametrize(
+    "network, image_size",
+    [
+        *(("toy_ssd", size) for size in (64, 100, 128, 300)),
+        *(("ssdlite", size) for size in (64, 256, 320)),
+    ],
+)
+def test_the_maps_are_those_of_the_network(network, image_size):
+    boxes, maps = np.array([[0.1, 0.1, 0.3, 0.3]]), anchor_plan.MAPS[network]
+    net = build_network(maps.describe(maps.sizes, maps.ratios), num_classes=1)
     num_anchors = net(nd.zeros((1, 3, image_size, image_size)))[0].shape[1]
-    assert num_anchors == 4 * sum(side**2 for side in sides)
-    assert anchor_plan.measure_plan(boxes, image_size, SIZES, RATIOS).covered == 1
+    assert num_anchors == 4 * sum(side**2 for side in maps.sides(image_size))
+    plan = anchor_plan.measure_plan(boxes, image_size, network, maps.sizes, maps.ratios)
+    assert plan.fit > 0.45
 
 
 def test_sizes_go_to_the_coarsest_map_that_is_fine_enough():
     sides = [16, 8, 4, 2, 1]  # three strides are 0.1875, 0.375, 0.75 ...
-    placed = anchor_plan.place_sizes([0.05, 0.1875, 0.3, 0.375, 0.7], sides)
+    placed = anchor_plan.place_sizes([0.05, 0.1875, 0.3, 0.375, 0.7], sides, SIZES)
     assert placed[:2] == ((0.05, 0.1875, 0.3), (0.375, 0.7))
     # The others keep what they had beyond 0.7; 0.54 and 0.619 are all that the third has.
     assert placed[2:] == (SIZES[2], SIZES[3], SIZES[4])
-    assert anchor_plan.place_sizes([0.75], sides)[2] == (0.75,)
-    assert anchor_plan.place_sizes([0.05], sides)[0] == (0.05,)
+    assert anchor_plan.place_sizes([0.75], sides, SIZES)[2] == (0.75,)
+    assert anchor_plan.place_sizes([0.05], sides, SIZES)[0] == (0.05,)
 
 
 def test_small_objects_get_anchors_of_their_own():
@@ -52,7 +58,7 @@ def test_small_objects_get_anchors_of_their_own():
 
 
 def test_the_usual_anchors_stay_where_they_cover_better(monkeypatch):
-    monkeypatch.setattr(anchor_plan, "place_sizes", lambda sizes, sides: ((0.9,),) * 5)
+    monkeypatch.setattr(anchor_plan, "place_sizes", lambda *_: ((0.9,),) * 5)
     usual, plan = anchor_plan.plan_anchors([objects(0.25)], 128)
     assert plan == usual
 
@@ -77,7 +83,7 @@ def test_a_label_of_almost_no_size_counts_as_one_of_the_least():
 
 
 def test_a_map_without_sizes_keeps_those_larger_than_any_object():
-    placed = anchor_plan.place_sizes([0.05, 0.45], [16, 8, 4, 2, 1])
+    placed = anchor_plan.place_sizes([0.05, 0.45], [16, 8, 4, 2, 1], SIZES)
     assert placed[0] == (0.05,) and placed[1] == (0.45,)
     assert placed[2] == SIZES[2] and all(size > 0.45 for size in placed[2])
 
