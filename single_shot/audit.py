@@ -138,7 +138,8 @@ def judge_part(
     others = np.concatenate([part for k, part in enumerate(parts) if k != number])
     held_out, training = dataset.subset(parts[number]), dataset.subset(np.sort(others))
     recipe = RECIPES[options.recipe]
-    config = config_of(options, recipe, len(training))
+    minutes = options.minutes / options.parts
+    config = config_of(recipe, len(training), minutes, options.seed, options.epochs)
     asked = f"{held_out.sha256} {training.sha256} {options.recipe} {config}".encode()
     kept = options.out / f"part-{number}-{hashlib.sha256(asked).hexdigest()[:12]}.npz"
     if kept.exists():
@@ -190,7 +191,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--parts", type=number(2, 10), default=PARTS, help="detectors, each trained on the others")
     add("--minutes", type=number(0, kind=float), default=MINUTES, help="about, for all of them")
     add("--epochs", type=number(1), metavar="N", help="of each, instead of --minutes")
-    add("--recipe", choices=("toy", "lesson"), default="toy", help="network and settings")
+    add(
+        "--recipe", choices=("toy", "lesson", "ssdlite"), default="toy", help="network and settings"
+    )
     add("--seed", type=seed, default=SEED, help="of all random numbers")
 
 
@@ -199,9 +202,6 @@ def run(options: Namespace) -> Answer:
     dataset = pooled(options.source)
     if len(dataset) < options.parts:
         raise InputError(f"{options.source}: {len(dataset)} images are too few for an audit")
-    options.minutes /= options.parts
-    options.batch_size = options.learning_rate = None
-    options.accumulate = 1
     with locked(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
         parts = parts_of(len(dataset), options.parts, options.seed)

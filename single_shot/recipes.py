@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from single_shot.weights import IMAGENET, SCRATCH
 from utils.data import augment, ssd_augment
 from utils.losses import FocalLoss, MinedCrossEntropyLoss
 from utils.ssd300 import SSD300, SSD512
@@ -19,8 +20,9 @@ class Recipe:
 
     network: `toy_ssd` or a name of `networks.LAYOUTS`; config: its image_sizes do not matter;
     cls_loss: makes the class loss; image_size: side in pixels; augment: see `data.training_loader`;
-    width, batch_norm: of an SSD, see `ssd300.SSD`; placed: whether ToySSD's anchors are placed on
-    the data; epochs: where their number does not follow from the time that there is.
+    width, batch_norm: of an SSD, see `ssd300.SSD`; placed: whether the anchors of ToySSD or SSDLite
+    are placed on the data; epochs: where their number does not follow from the time that there is;
+    start: what the weights are at first, see `single_shot.weights`.
     pixels_per_second: of training images on two processor cores, from which that number follows.
     Measured anew at the start, it would not be the same twice, nor for a run that goes on.
     """
@@ -34,6 +36,7 @@ class Recipe:
     batch_norm: bool = True
     placed: bool = True
     epochs: int | None = None
+    start: str = SCRATCH
     pixels_per_second: float = 700_000
 
 
@@ -52,8 +55,11 @@ PAPER = TrainingConfig(
     momentum=0.9,
     bias_rate=2.0,
 )
+# What ImageNet taught must not be undone by the first steps of random heads: it moves more slowly.
+TRANSFER = TrainingConfig(batch_size=8, learning_rate=2e-3, base_rate=0.1, frozen_stages=3)
 PAPER_EPOCHS = 232  # 120,000 steps of 32 on the 16,551 images of VOC 2007 and 2012
 LESSON = TrainingConfig()
+LITE_IMAGE_SIZE = 256
 TOY_SPEED = 1_000_000  # 700,000 on one machine and 1,400,000 on another
 RECIPES = {
     "toy": Recipe("toy_ssd", LESSON, FocalLoss, TOY_IMAGE_SIZE, pixels_per_second=TOY_SPEED),
@@ -64,6 +70,15 @@ RECIPES = {
         LESSON.image_sizes[-1],
         placed=False,
         epochs=len(LESSON.image_sizes),
+    ),
+    "ssdlite": Recipe(
+        "ssdlite",
+        TRANSFER,
+        FocalLoss,
+        LITE_IMAGE_SIZE,
+        ssd_augment,
+        start=IMAGENET,
+        pixels_per_second=900_000,
     ),
     "ssd300": Recipe("ssd300", SHORT, MinedCrossEntropyLoss, SSD300.image_size),
     "ssd512": Recipe("ssd512", SHORT, MinedCrossEntropyLoss, SSD512.image_size),

@@ -14,24 +14,33 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 from data import DATA_ROOT
 from single_shot.anchor_plan import plan_anchors
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed
-from single_shot.base_weights import load_imagenet_weights
 from single_shot.files import locked
 from single_shot.memory import ADVICE, check_memory, is_out_of_memory
 from single_shot.recipes import NARROW, RECIPES, Recipe
 from single_shot.resuming import Autosave, fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
 from single_shot.training_report import write_report
-from utils.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from single_shot.weights import (
+    IMAGENET,
+    SCRATCH,
+    begin_with_detector,
+    begin_with_imagenet,
+    described,
+    load_start,
+)
+from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
 from utils.files import InputError
-from utils.networks import TOY_SSD, build_network, describe_ssd
+from utils.networks import LAYOUTS, TOY_SSD, build_network, describe_ssd
 from utils.ssd import MINIMUM_IMAGE_SIZE
+from utils.ssdlite import STRIDE
 from utils.training import TrainingConfig, train
 
 import numpy as np
@@ -60,9 +69,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--image-size", type=number(MINIMUM_IMAGE_SIZE), metavar="N", help=size_help)
     width_help = "of an SSD, times the paper's channels; default: the recipe's"
     add("--width", type=number(1 / 16, kind=float), help=width_help)
-    add("--base-weights", type=Path, metavar="FILE", help="MXNet's vgg16; default: random weights")
-    weights_help = "a detector to go on from, with its anchors; default: random weights"
-    add("--weights", type=Path, metavar="DETECTOR", help=weights_help)
+    start_help = (
+        "weights to begin with: scratch, imagenet (for the base) or a detector's file, with "
+    )
+    start_help += "its anchors; default: the recipe's"
+    add("--from", dest="start", metavar="WEIGHTS", help=start_help)
+    freeze_help = "leave the first N stages of the base as they are; default: the recipe's"
+    add("--freeze", dest="frozen_stages", type=number(0), metavar="N", help=freeze_help)
+    base_rate_help = "times the learning rate, for the base; default: the recipe's"
+    add("--base-rate", type=number(0, kind=float), metavar="FACTOR", help=base_rate_help)
     batch_help = "images at a time; default: the recipe's"
     add("--batch-size", type=number(1), metavar="N", help=batch_help)
     add("--accumulate", type=number(1), default=1, metavar="N", help="batches for one step")
@@ -96,71 +111,87 @@ def recipe_of(options: Namespace) -> Recipe:
     Raises InputError for an option that the recipe has no use for.
     """
     recipe = RECIPES[options.recipe]
-    if recipe.network == "toy_ssd":
-        unused = {"--width": options.width, "--base-weights": options.base_weights}
-    else:
+    if recipe.network in LAYOUTS:
         unused = {"--image-size": options.image_size not in (None, recipe.image_size)}
+    else:
+        unused = {"--width": options.width}
     for option, given in unused.items():
         if given:
             raise InputError(f"the recipe {options.recipe} cannot be given {option}; leave it out")
-    if options.base_weights:
+    start = options.start or recipe.start
+    if recipe.network in LAYOUTS and start == IMAGENET:
         recipe = replace(recipe, width=1.0, batch_norm=False)
     image_size = options.image_size or recipe.image_size
-    return replace(recipe, image_size=image_size, width=options.width or recipe.width)
+    if recipe.network == "ssdlite" and image_size % STRIDE:
+        raise InputError(f"--image-size {image_size}: SSDLite wants a multiple of {STRIDE}")
+    return replace(recipe, image_size=image_size, width=options.width or recipe.width, start=start)
 
 
-def config_of(options: Namespace, recipe: Recipe, num_images: int) -> TrainingConfig:
-    """Return the TrainingConfig of a recipe for a data set, with what the options change of it."""
-    usual, batch_size = recipe.config, options.batch_size or recipe.config.batch_size
-    epochs = options.epochs or recipe.epochs
+def settings_of(options: Namespace) -> dict:
+    """Return what the options ask of `config_of`."""
+    names = ("minutes", "seed", "epochs", "batch_size", "accumulate", "learning_rate", "base_rate")
+    return {name: getattr(options, name) for name in (*names, "frozen_stages")}
+
+
+def config_of(
+    recipe: Recipe,
+    num_images: int,
+    minutes: float,
+    seed: int,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    learning_rate: float | None = None,
+    base_rate: float | None = None,
+    frozen_stages: int | None = None,
+) -> TrainingConfig:
+    """Return the TrainingConfig of a recipe for a data set; what is None is the recipe's.
+
+    The options of the same names say what each is. Of minutes and epochs, the latter count.
+    """
+    usual = recipe.config
+    if recipe.start != IMAGENET:  # a slow or frozen base is for weights that know something
+        usual = replace(usual, base_rate=1.0, frozen_stages=0)
+    epochs = epochs or recipe.epochs
     if epochs is None:
         slower = max(1, recipe.width / NARROW) ** 2
         images_per_second = recipe.pixels_per_second / recipe.image_size**2 / slower
-        epochs = max(1, round(options.minutes * 60 * images_per_second / num_images))
-    scale = batch_size * options.accumulate / usual.batch_size
+        epochs = max(1, round(minutes * 60 * images_per_second / num_images))
+    batch_size = batch_size or usual.batch_size
+    scale = batch_size * accumulate / usual.batch_size
     return replace(
         usual,
         image_sizes=(recipe.image_size,) * epochs,
         batch_size=batch_size,
-        accumulate=options.accumulate,
-        learning_rate=options.learning_rate or usual.learning_rate * scale,
-        seed=options.seed,
+        accumulate=accumulate,
+        learning_rate=learning_rate or usual.learning_rate * scale,
+        base_rate=given(base_rate, usual.base_rate),
+        frozen_stages=given(frozen_stages, usual.frozen_stages),
+        seed=seed,
     )
+
+
+Number = TypeVar("Number", int, float)
+
+
+def given(value: Number | None, usual: Number) -> Number:
+    """Return what an option says, or the usual value where it is not there."""
+    return usual if value is None else value
 
 
 def describe_network(recipe: Recipe, labels: Sequence[np.ndarray]) -> dict:
     """Return the description of the network for a data set, see `networks.build_network`."""
-    if recipe.network != "toy_ssd":
+    if recipe.network in LAYOUTS:
         return describe_ssd(recipe.network, recipe.width, recipe.batch_norm)
     if not recipe.placed:
         return TOY_SSD
-    usual, plan = plan_anchors(labels, recipe.image_size)
+    usual, plan = plan_anchors(labels, recipe.image_size, recipe.network)
     print(
         f"anchors: the usual ones cover {usual.covered:.1%} of the objects, those taken "
         f"{plan.covered:.1%}; mean IoU {usual.fit:.2f} and {plan.fit:.2f}",
         file=sys.stderr,
     )
     return plan.description
-
-
-def load_weights(path: Path, recipe: Recipe, class_names: Sequence[str]) -> Checkpoint:
-    """Return the checkpoint of a detector to go on from.
-
-    Raises InputError where its classes or its network are not those of the data and the recipe.
-    """
-    checkpoint = load_checkpoint(path)
-    known, network = checkpoint.metadata["class_names"], checkpoint.metadata.get("network", TOY_SSD)
-    if list(known) != list(class_names):
-        raise InputError(
-            f"{path}: its classes are {', '.join(known)}, the data's {', '.join(class_names)}; "
-            "prepare the data with those (--classes), or begin without --weights"
-        )
-    if network.get("name") != recipe.network:
-        raise InputError(
-            f"{path}: its network is {network.get('name')}, the recipe's {recipe.network}; choose "
-            "another --recipe, or begin without --weights"
-        )
-    return checkpoint
 
 
 def prepare_out(out: Path, restart: bool) -> Path:
@@ -185,20 +216,25 @@ def train_network(
     held_out: gluon.data.Dataset,
     config: TrainingConfig,
     running: Path,
-    base_weights: Path | None = None,
-    weights: Checkpoint | None = None,
+    start: Checkpoint | None = None,
 ) -> tuple:
     """Train, or go on with it; return the trained network and the history.
 
     network: its description; running: path of the file from which a stopped run goes on;
-    base_weights: of ImageNet, for the base of an SSD; weights: of all the network.
+    start: a detector to begin with, where the recipe names neither random weights nor ImageNet's.
     """
     seed_everything(config.seed)
     net = build_network(network, len(dataset.class_names), best_context())
-    if base_weights:
-        load_imagenet_weights(net.base, base_weights)
-    if weights:
-        weights.load_into(net, best_context())
+    if config.frozen_stages > len(net.base_stages):
+        raise InputError(
+            f"--freeze {config.frozen_stages}: the base of {network['name']} has "
+            f"{len(net.base_stages)} stages"
+        )
+    if start:
+        names = dataset.class_names
+        print(begin_with_detector(net, start, names, recipe.image_size), file=sys.stderr)
+    elif recipe.start == IMAGENET:
+        print(begin_with_imagenet(net), file=sys.stderr)
     per_class = network != TOY_SSD
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
 
@@ -230,18 +266,17 @@ def train_and_report(options: Namespace) -> Answer:
     """Do what `run` does, while no other process trains into the same folder."""
     out, recipe = out_of(options), recipe_of(options)
     dataset, held_out = open_data(options)
-    config = config_of(options, recipe, len(dataset))
+    config = config_of(recipe, len(dataset), **settings_of(options))
     epochs, batch_size = len(config.image_sizes), min(config.batch_size, len(dataset))
     check_memory(batch_size, recipe.image_size, recipe.width, best_context())
     running = prepare_out(out, options.restart)
     count = f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs"
     print(count, file=sys.stderr)
-    weights = None
-    if options.weights:
-        weights = load_weights(options.weights, recipe, dataset.class_names)
-    described = weights and weights.metadata.get("network", TOY_SSD)
-    network = described or describe_network(recipe, dataset.labels)
-    parts = network, recipe, dataset, held_out, config, running, options.base_weights, weights
+    start = None
+    if recipe.start not in (SCRATCH, IMAGENET):
+        start = load_start(Path(recipe.start), recipe.network)
+    network = described(start) if start else describe_network(recipe, dataset.labels)
+    parts = network, recipe, dataset, held_out, config, running, start
     net, history = train_network(*parts)
     path = out / "detector.params"
     about = {"class_names": list(dataset.class_names), "image_size": recipe.image_size}
@@ -250,7 +285,12 @@ def train_and_report(options: Namespace) -> Answer:
     # What is scored is the file, as everybody else will load it.
     detector = load_detector(path, best_context())
     card = {"command": again(options, restart=False)} | about | asdict(config)
-    card |= {"image_sizes": None, "epochs": epochs, "data": fingerprint(dataset)}
+    card |= {
+        "image_sizes": None,
+        "epochs": epochs,
+        "start": recipe.start,
+        "data": fingerprint(dataset),
+    }
     detections = detect_dataset(detector, held_out)
     text, card = write_report(out, detections, held_out, history, card)
     running.unlink()

@@ -11,7 +11,7 @@ from utils.files import InputError
 
 import pytest
 
-WITHOUT_DEFAULT = {"--base-weights", "--classes", "--columns", "--from", "--images", "--sets"}
+WITHOUT_DEFAULT = {"--classes", "--columns", "--from", "--images", "--sets"}
 WITHOUT_DEFAULT |= {"--voc"}
 
 

@@ -11,6 +11,7 @@ from single_shot.command import main, parse
 from single_shot.files import locked
 from single_shot.labels.pictures import read_picture
 from single_shot.training_report import REPORT
+from single_shot.weights import imagenet_classifier
 from utils.checkpoint import load_checkpoint
 from utils.detection import detect, load_detector
 from utils.losses import MinedCrossEntropyLoss
@@ -40,6 +41,11 @@ def arguments(folder, out, *more):
 def options_of(*words):
     """Return the options that the words after `single-shot train` make."""
     return parse(["train", *words])[1]
+
+
+def config_for(options, num_images):
+    """Return the TrainingConfig that options make for a number of images."""
+    return train.config_of(train.recipe_of(options), num_images, **train.settings_of(options))
 
 
 @pytest.fixture
@@ -95,14 +101,14 @@ def test_the_detector_keeps_the_anchors_that_were_chosen(finished):
 def test_a_run_begins_with_the_weights_of_another(folder, finished, tmp_path, capsys):
     """Mended labels or new pictures: what was learnt is kept, and the anchors with it."""
     before = load_checkpoint(finished / "detector.params")
-    words = ["--weights", str(finished / "detector.params"), "--learning-rate", "1e-12"]
+    words = ["--from", str(finished / "detector.params"), "--learning-rate", "1e-12"]
     assert main(arguments(folder, tmp_path / "run", *words)) == 0
     after = load_checkpoint(tmp_path / "run" / "detector.params")
     assert after.metadata["network"] == before.metadata["network"]
     for name, array in before.parameters.items():
         if "running" not in name:  # the means of batch normalisation follow the pictures
             np.testing.assert_allclose(array.asnumpy(), after.parameters[name].asnumpy(), atol=1e-6)
-    words = ["--weights", str(finished / "detector.params"), "--recipe", "ssd300"]
+    words = ["--from", str(finished / "detector.params"), "--recipe", "ssd300"]
     assert main(["train", str(folder), "--out", str(tmp_path / "other"), *words]) == 2
     assert "its network is toy_ssd, the recipe's ssd300" in capsys.readouterr().err
 
@@ -247,9 +253,10 @@ def test_results_have_a_place_of_their_own():
     [
         (["--recipe", "ssd300", "--image-size", "64"], "ssd300 cannot be given --image-size"),
         (["--width", "0.5"], "toy cannot be given --width"),
-        (["--weights", "absent.params"], "absent.params: "),
-        (["--weights", MULTI], "its classes are frill, sprig, zest, the data's"),
-        (["--base-weights", "vgg16.params"], "toy cannot be given --base-weights"),
+        (["--from", "absent.params"], "absent.params: "),
+        (["--from", "imagenet"], "choose --recipe ssdlite"),
+        (["--freeze", "4"], "--freeze 4: the base of toy_ssd has 3 stages"),
+        (["--recipe", "ssdlite", "--image-size", "100"], "SSDLite wants a multiple of 32"),
         (["--image-size", "99999"], "GB are free; lower --batch-size"),
         (["--voc", "VOC2007:trainval"], "name one source of labelled pictures"),
     ],
@@ -275,7 +282,7 @@ def test_numbers_that_make_no_sense_are_refused(folder, tmp_path, capsys, wrong)
 def test_minutes_become_epochs():
     def epochs(*more):
         options = options_of("data", "--out", "run", *more)
-        return len(train.config_of(options, train.recipe_of(options), 200).image_sizes)
+        return len(config_for(options, 200).image_sizes)
 
     # A million pixels a second are 15.3 images of 256 x 256: 4578 in five minutes.
     assert epochs() == 23 and epochs("--minutes", "10") == 46
@@ -290,7 +297,7 @@ def test_minutes_become_epochs():
 
 def test_the_paper_recipe_scales_its_rate_with_the_images_of_a_step():
     words = ["data", "--recipe", "paper", "--batch-size", "8", "--accumulate", "2"]
-    config = train.config_of(options := options_of(*words), train.recipe_of(options), 16551)
+    config = config_for(options_of(*words), 16551)
     assert config.learning_rate == pytest.approx(5e-4)
     assert (config.optimizer, config.momentum, config.weight_decay) == ("sgd", 0.9, 5e-4)
     assert config.image_sizes == (300,) * 232 and config.bias_rate == 2
@@ -300,10 +307,35 @@ def test_the_paper_recipe_scales_its_rate_with_the_images_of_a_step():
 
 
 def test_base_weights_ask_for_the_network_of_the_paper():
-    recipe = train.recipe_of(
-        options_of("x", "--recipe", "ssd300", "--base-weights", "vgg16.params")
-    )
+    recipe = train.recipe_of(options_of("x", "--recipe", "ssd300", "--from", "imagenet"))
     assert recipe.width == 1 and not recipe.batch_norm
+
+
+def test_a_base_that_knows_something_is_moved_with_care():
+    def config(*more):
+        options = options_of("x", "--recipe", "ssdlite", *more)
+        return config_for(options, 100)
+
+    assert (config().base_rate, config().frozen_stages) == (0.1, 3)
+    assert config("--freeze", "0").frozen_stages == 0 and config("--base-rate", "1").base_rate == 1
+    scratch = config("--from", "scratch")
+    assert (scratch.base_rate, scratch.frozen_stages) == (1, 0)
+
+
+def test_ssdlite_learns_from_imagenet_and_then_from_its_own(folder, tmp_path, no_report, capsys):
+    words = ["--recipe", "ssdlite", "--epochs", "1", "--batch-size", "4", "--image-size", "64"]
+    assert main(["train", str(folder), "--out", str(tmp_path / "one"), *words]) == 0
+    assert "ImageNet taught EfficientNet-Lite0" in capsys.readouterr().err
+    first = tmp_path / "one" / "detector.params"
+    words += ["--from", str(first)]
+    assert main(["train", str(folder), "--out", str(tmp_path / "two"), *words]) == 0
+    assert f"all weights of {first} go over" in capsys.readouterr().err
+    detector = load_detector(tmp_path / "two" / "detector.params")
+    assert detector.per_class and detector.net.description["name"] == "ssdlite"
+    stem = imagenet_classifier().base[0][1].weight
+    for run in ("one", "two"):  # the stages that were frozen at first have moved in the second
+        weight = load_checkpoint(tmp_path / run / "detector.params").parameters["base.0.1.weight"]
+        assert np.array_equal(weight.asnumpy(), stem.data().asnumpy()) == (run == "one")
 
 
 def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkeypatch):
