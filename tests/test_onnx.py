@@ -6,11 +6,13 @@ from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
 from single_shot.onnx_graph.before import before_graph
 from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx
+from single_shot.weights import begin_with_imagenet
+from utils import ssdlite
 from utils.comparison import assert_same_detections
 from utils.context import seed_everything
 from utils.data import MEAN, STD
 from utils.detection import MAX_DETECTIONS, Detector, detect, load_detector
-from utils.networks import build_network, describe_ssd
+from utils.networks import build_network, describe_ssd, describe_ssdlite
 
 import cv2
 import numpy as np
@@ -66,6 +68,16 @@ def test_an_exported_ssd_finds_the_same(layout, width):
     exported = OnnxDetector(onnx_graph.build(detector, 0.5, 0.45).SerializeToString(), "ssd.onnx")
     chosen = {name: samples()[name] for name in ("multi_four.jpg", "100 x 60", "375 x 500")}
     assert_same(detector, exported, chosen, 0.05)
+
+
+def test_an_exported_ssdlite_finds_the_same():
+    seed_everything()
+    net = build_network(describe_ssdlite(ssdlite.SIZES, ssdlite.RATIOS), num_classes=3)
+    begin_with_imagenet(net)
+    detector = Detector(net, ("a", "b", "c"), 128, per_class=True)
+    exported = OnnxDetector(onnx_graph.build(detector, 0.5, 0.45).SerializeToString(), "lite.onnx")
+    image = cv2.resize(samples()["multi_four.jpg"], (128, 128))
+    assert_same(detector, exported, {"image": image}, 0.05)
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def network_graph(net: gluon.HybridBlock, size: int) -> tuple[onnx.ModelProto, n
     """
     ctx = next(iter(net.collect_params().values())).list_ctx()[0]
     anchors = net(nd.zeros((1, 3, size, size), ctx=ctx))[0][0].asnumpy()
+    nd.waitall()  # the pass lays out the weights anew, and they are read below
     net.apply(lambda block: setattr(block, "may_fuse", False))  # there is no fused one in ONNX
     net.hybridize(active=False)
     outputs = sym.Group(net(sym.var("data"))[1:])
