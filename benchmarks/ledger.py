@@ -21,6 +21,7 @@ from data import open_preset
 from data.ledger import LEDGER, read_ledger
 from single_shot.anchor_plan import plan_anchors
 from single_shot.files import write_whole
+from single_shot.weights import begin_with_imagenet
 from utils import data
 from utils.broken_runs import DEFECTS, Parts, detect_with_parts, run_with_parts
 from utils.context import best_context, seed_everything
@@ -29,6 +30,7 @@ from utils.hooks import GuardFinite
 from utils.losses import FocalLoss, MinedCrossEntropyLoss
 from utils.metrics import evaluate_coco
 from utils.ssd import BACKGROUND_PRIOR, RATIOS, SIZES, toy_ssd
+from utils.ssdlite import ssdlite
 from utils.training import TrainingConfig
 
 import mxnet as mx
@@ -40,6 +42,7 @@ from time_to_ap import in_own_process
 COLUMNS = ("set", "choice", "value", "seed", "ap", "ap50", "ap75", "seconds", "processor", "mxnet")
 KEY = COLUMNS[:4]
 NUM_CLIPS, NUM_FRAMES = 60, 10
+NUM_STEPS = 200  # of a training on few pictures
 # The recipe that every choice departs from, in full: the course's own may move on.
 BASE = TrainingConfig(
     image_sizes=(128,) * 5,
@@ -88,6 +91,21 @@ def pan(image, labels):
     return [data.crop(image, labels, window) for window in windows]
 
 
+def few(preset, count):
+    """Return as many pictures to learn from, drawn anew for every seed, and the held-out split."""
+    train_set, held_out = as_it_is(preset)
+    drawn = np.random.permutation(len(train_set))[:count]
+    return DetectionDataset([train_set[index] for index in drawn], train_set.class_names), held_out
+
+
+def transfer(count, **choice):
+    """Return the Choice of 200 steps of 8 images of 256 pixels on a few pictures."""
+    epochs = round(NUM_STEPS / (count // 8))
+    changes = {"image_sizes": (256,) * epochs, "batch_size": 8, "learning_rate": 2e-3}
+    changes |= {name: choice.pop(name) for name in ("base_rate", "frozen_stages") if name in choice}
+    return Choice(replace(BASE, **changes), data=functools.partial(few, count=count), **choice)
+
+
 @dataclass(frozen=True)
 class Choice:
     """One way to train.
@@ -97,7 +115,8 @@ class Choice:
     prior: of background, see `ssd.class_predictor`, for each of the classes alike without one;
     placed: anchors placed on the objects of the training split, else those of the lessons;
     momentum: of the running means of batch normalisation; test_size: side in pixels of the images
-    it is scored with, that of the last epoch by default.
+    it is scored with, that of the last epoch by default; ssdlite: that network, not ToySSD;
+    imagenet: its base begins with what ImageNet taught it.
     """
 
     config: TrainingConfig = BASE
@@ -108,6 +127,8 @@ class Choice:
     placed: bool = False
     momentum: float = 0.9
     test_size: int | None = None
+    ssdlite: bool = False
+    imagenet: bool = False
 
 
 def with_config(**changes):
@@ -128,6 +149,14 @@ def first(change, image, labels, size):
     return data.augment(*change(image, labels), size)
 
 
+STARTS = {
+    "ToySSD from scratch": {},
+    "SSDLite from scratch": {"ssdlite": True},
+    "ImageNet, frozen": {"ssdlite": True, "imagenet": True, "frozen_stages": 8},
+    "ImageNet, fine-tuned": {
+        **{"ssdlite": True, "imagenet": True, "frozen_stages": 3, "base_rate": 0.1}
+    },
+}
 CHOICES = {
     ("recipe", "base"): Choice(),
     **{
@@ -175,11 +204,17 @@ CHOICES = {
         for unit in ("frame", "clip")
         for tested in ("frames", "new pictures")
     },
+    **{("transfer, 50 pictures", name): transfer(50, **start) for name, start in STARTS.items()},
 }
 
 
 def build(choice, dataset):
     """Return an initialised network for a data set, as a Choice has it."""
+    if choice.ssdlite:
+        net = ssdlite(len(dataset.class_names), best_context())
+        if choice.imagenet:
+            begin_with_imagenet(net)
+        return net
     sizes, ratios = SIZES, RATIOS
     if choice.placed:
         plan = plan_anchors(dataset.labels, choice.config.image_sizes[-1])[1]
@@ -202,8 +237,8 @@ def set_momentum(block, momentum):
 def measure(preset, key, seed):
     """Train and score one choice; return its row of the ledger, a dict."""
     choice = CHOICES[key]
-    dataset, held_out = choice.data(preset)
     seed_everything(seed)
+    dataset, held_out = choice.data(preset)
     net, parts = build(choice, dataset), choice.parts
     config = replace(choice.config, seed=seed)
     run = run_with_parts(parts, net, dataset, config, choice.cls_loss())

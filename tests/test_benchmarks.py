@@ -11,6 +11,7 @@ from pathlib import Path
 from data import ledger as recorded_runs
 from utils import ssd
 from utils.average_precision import pairwise_iou
+from utils.context import seed_everything
 from utils.data import normalize
 from utils.ssd import ToySSD
 
@@ -330,11 +331,30 @@ def test_a_choice_changes_what_it_says(monkeypatch):
     assert slow.stages[0][0][1]._kwargs["momentum"] == 0.99
     base_config = {field.name: getattr(ledger.BASE, field.name) for field in fields(ledger.BASE)}
     for (name, value), choice in ledger.CHOICES.items():
+        if name.startswith("transfer"):  # a recipe of its own
+            continue
         changed = [key for key, old in base_config.items() if getattr(choice.config, key) != old]
         others = [f.name for f in fields(choice) if f.name != "config"]
         changed += [f for f in others if getattr(choice, f) != getattr(ledger.Choice(), f)]
         allowed = 2 if name in ("schedule", "split") else 1  # a schedule is two numbers
         assert len(changed) == 0 if (name, value) == ("recipe", "base") else len(changed) <= allowed
+
+
+def test_a_transfer_is_on_few_pictures_that_a_seed_draws(monkeypatch):
+    monkeypatch.setattr(ledger, "open_preset", lambda preset, split: rectangles(60))
+    drawn = []
+    for seed in (1, 1, 2):
+        seed_everything(seed)
+        learnt, held_out = ledger.few("multi", 10)
+        assert len(learnt) == 10 and len(held_out) == 60
+        drawn.append(np.stack(learnt.labels))
+    assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+    for (name, value), choice in ledger.CHOICES.items():
+        if name == "transfer, 50 pictures":
+            steps = len(choice.config.image_sizes) * (50 // choice.config.batch_size)
+            assert abs(steps - ledger.NUM_STEPS) <= 2 and set(choice.config.image_sizes) == {256}
+            assert choice.ssdlite == ("ToySSD" not in value)
+            assert choice.imagenet == ("ImageNet" in value)
 
 
 def test_the_ledger_makes_what_it_lacks_and_keeps_the_rest(monkeypatch, tmp_path):
