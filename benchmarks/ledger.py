@@ -204,7 +204,7 @@ CHOICES = {
         for unit in ("frame", "clip")
         for tested in ("frames", "new pictures")
     },
-    **{("transfer, 50 pictures", name): transfer(50, **start) for name, start in STARTS.items()},
+    **{("transfer", name): transfer(50, **start) for name, start in STARTS.items()},
 }
 
 

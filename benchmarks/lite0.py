@@ -29,10 +29,11 @@ def main():
     parser.add_argument("--python", default="build/torch/bin/python", help="with PyTorch")
     python, worst = parser.parse_args().python, 0
     seed_everything()
+    net = imagenet_classifier()
     for shape in ((8, 3, 224, 224), (4, 3, 256, 320)):
         pixels = np.random.uniform(0, 255, shape).astype(np.float32)
         mean, std = (np.float32(each).reshape(3, 1, 1) for each in (MEAN, STD))
-        ours = imagenet_classifier()(nd.array((pixels - mean) / std)).asnumpy()
+        ours = net(nd.array((pixels - mean) / std)).asnumpy()
         theirs = in_torch(python, (pixels - LITE0_MEAN) / LITE0_STD)
         difference = abs(ours - theirs).max() / abs(theirs).max()
         print(f"{shape}: greatest logit {abs(theirs).max():.2f}, difference {difference:.1e} of it")

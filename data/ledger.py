@@ -67,7 +67,7 @@ def recorded_choices(preset, score="ap50", choice=None):
     wanted = {
         value if choice else f"{name}: {value}": found
         for (name, value), found in runs.items()
-        if (name == choice if choice else name.partition(",")[0] not in EXPERIMENTS)
+        if (name == choice if choice else name not in EXPERIMENTS)
         and len(found.values) == len(base.values)
     }
     return {"the recipe itself": base} | wanted

@@ -792,8 +792,8 @@ DEFECTS = [
     Defect(
         "weight decay pulls at biases",
         "utils/training.py",
-        "* config.bias_rate, 0",
-        "* config.bias_rate, 1",
+        "parameter.wd_mult = 0",
+        "parameter.wd_mult = 1",
         ("tests/test_training.py", "-k", "spares_biases"),
     ),
     Defect(

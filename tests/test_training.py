@@ -153,6 +153,15 @@ def test_biases_learn_at_their_own_rate():
         np.testing.assert_allclose(changes[1][name], factor * change, rtol=1e-3, atol=1e-6)
 
 
+def test_a_trainer_that_is_made_anew_has_the_same_rates():
+    config = replace(CONFIG, bias_rate=2.0, base_rate=0.5)
+    run = training.TrainingRun(start(), rectangles(4), config)
+    rates = {name: p.lr_mult for name, p in run.net.collect_params().items()}
+    assert set(rates.values()) == {0.5, 1.0, 2.0}
+    run.make_trainer(updates_done=3)
+    assert {name: p.lr_mult for name, p in run.net.collect_params().items()} == rates
+
+
 def test_weight_decay_spares_biases():
     _, expected = weights_after(CONFIG, 1)
     _, found = weights_after(replace(CONFIG, weight_decay=0.1), 1)

@@ -2,7 +2,7 @@
 
 After Sandler et al., MobileNetV2, 2018, section 6.2, and Tan and Le, EfficientNet, 2019, in its
 form for small devices: ReLU6 everywhere, no squeeze-and-excitation. The base has no batch
-normalisation: what ImageNet taught it is folded into the convolutions (`single_shot.imagenet`).
+normalisation: `single_shot.weights.lite0` folds what ImageNet taught it into the convolutions.
 """
 
 from utils.anchors import anchor_shapes

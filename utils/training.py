@@ -161,13 +161,15 @@ class TrainingRun:
         options = {"wd": config.weight_decay, "begin_num_update": updates_done}
         if config.optimizer == "sgd":
             options["momentum"] = config.momentum
+        parameters.setattr("lr_mult", 1.0)  # a run that goes on makes its trainer anew
         for stage in self.net.base_stages:
             stage.collect_params().setattr("lr_mult", config.base_rate)
         for stage in self.net.base_stages[: config.frozen_stages]:
             freeze(stage)
         for name, parameter in parameters.items():
             if name.endswith("bias"):
-                parameter.lr_mult, parameter.wd_mult = parameter.lr_mult * config.bias_rate, 0
+                parameter.lr_mult *= config.bias_rate
+                parameter.wd_mult = 0
             if config.accumulate > 1 and parameter.grad_req != "null":
                 parameter.grad_req = "add"
         self.num_pending = 0  # batches whose gradients wait for the next step
