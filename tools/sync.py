@@ -60,11 +60,18 @@ def definition(name):
         raise SyncError(
             f"{name}: there is no {path.relative_to(ROOT)}; name it `module.definition`"
         )
-    lines = path.read_text().splitlines()
-    for node in ast.parse("\n".join(lines)).body:
+    lines, statements = read_module(path)
+    for node in statements:
         if wanted in names_bound(node):
             return "\n".join(_as_shown(lines, node))
     raise SyncError(f"{name}: {path.relative_to(ROOT)} defines no {wanted!r} at its top level")
+
+
+@functools.cache
+def read_module(path):
+    """Return the lines and the top-level statements of a module."""
+    text = path.read_text()
+    return text.splitlines(), ast.parse(text).body
 
 
 def path_of(module):
