@@ -139,7 +139,9 @@ def judge_part(
     held_out, training = dataset.subset(parts[number]), dataset.subset(np.sort(others))
     recipe = RECIPES[options.recipe]
     minutes = options.minutes / options.parts
-    config = config_of(recipe, len(training), minutes, options.seed, options.epochs)
+    config = config_of(
+        recipe, len(training), minutes, options.seed, options.epochs, num_held_out=len(held_out)
+    )
     asked = f"{held_out.sha256} {training.sha256} {options.recipe} {config}".encode()
     kept = options.out / f"part-{number}-{hashlib.sha256(asked).hexdigest()[:12]}.npz"
     if kept.exists():

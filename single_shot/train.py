@@ -8,6 +8,7 @@ some images (`detections.png`) and the images it fails on (`worst.png`). A run t
 on when the same command is given again.
 """
 
+import math
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
@@ -49,7 +50,9 @@ from mxnet import gluon
 RUNS = DATA_ROOT.parent / "build" / "runs"
 MINUTES = 5
 RUNNING = "detector.running"  # in RUN, as long as the run has not ended
-NUM_SCORES = 8  # on held-out images while the network learns, the last one not counted
+NUM_SCORES = 8  # on held-out images while the network learns; one more of what is stored
+# Of the time to learn from an image: a step is about three forward passes.
+SCORING_TIME = 1 / 3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -62,7 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--out", type=Path, metavar="RUN", help="default: build/runs and the name of the source")
     recipe_help = "network and settings; lesson: as in lesson 08, paper: SSD300's own"
     add("--recipe", choices=RECIPES, default="toy", help=recipe_help)
-    minutes_help = "about, on two cores; lesson and paper count epochs instead"
+    minutes_help = "about, on two cores, scores included; lesson and paper count epochs instead"
     add("--minutes", type=number(0, kind=float), default=MINUTES, help=minutes_help)
     add("--epochs", type=number(1), metavar="N", help="instead of --minutes")
     size_help = "side in pixels, of ToySSD; default: the recipe's"
@@ -144,10 +147,12 @@ def config_of(
     learning_rate: float | None = None,
     base_rate: float | None = None,
     frozen_stages: int | None = None,
+    num_held_out: int = 0,
 ) -> TrainingConfig:
     """Return the TrainingConfig of a recipe for a data set; what is None is the recipe's.
 
-    The options of the same names say what each is. Of minutes and epochs, the latter count.
+    The options of the same names say what each is; num_held_out: images that are scored again and
+    again, which counts in the minutes too. Of minutes and epochs, the latter count.
     """
     usual = recipe.config
     if recipe.start != IMAGENET:  # a slow or frozen base is for weights that know something
@@ -156,7 +161,12 @@ def config_of(
     if epochs is None:
         slower = max(1, recipe.width / NARROW) ** 2
         images_per_second = recipe.pixels_per_second / recipe.image_size**2 / slower
-        epochs = max(1, round(minutes * 60 * images_per_second / num_images))
+        images = minutes * 60 * images_per_second
+        scored = num_held_out * SCORING_TIME
+        epochs = round((images - (NUM_SCORES + 1) * scored) / num_images)
+        if epochs < NUM_SCORES:  # then there is a score after each
+            epochs = round((images - scored) / (num_images + scored))
+        epochs = max(1, epochs)
     batch_size = batch_size or usual.batch_size
     scale = batch_size * accumulate / usual.batch_size
     return replace(
@@ -242,7 +252,7 @@ def train_network(
         result = evaluate_detector(detector, held_out)
         return {"ap50": result.ap50, "ap75": result.ap75}
 
-    every = max(1, len(config.image_sizes) // NUM_SCORES)
+    every = math.ceil(len(config.image_sizes) / NUM_SCORES)
     parts = {"cls_loss": recipe.cls_loss(), "transform": recipe.augment}
     return net, train(net, dataset, config, score, every, [Autosave(running)], **parts)
 
@@ -266,7 +276,7 @@ def train_and_report(options: Namespace) -> Answer:
     """Do what `run` does, while no other process trains into the same folder."""
     out, recipe = out_of(options), recipe_of(options)
     dataset, held_out = open_data(options)
-    config = config_of(recipe, len(dataset), **settings_of(options))
+    config = config_of(recipe, len(dataset), num_held_out=len(held_out), **settings_of(options))
     epochs, batch_size = len(config.image_sizes), min(config.batch_size, len(dataset))
     check_memory(batch_size, recipe.image_size, recipe.width, best_context())
     running = prepare_out(out, options.restart)

@@ -43,9 +43,10 @@ def options_of(*words):
     return parse(["train", *words])[1]
 
 
-def config_for(options, num_images):
+def config_for(options, num_images, **more):
     """Return the TrainingConfig that options make for a number of images."""
-    return train.config_of(train.recipe_of(options), num_images, **train.settings_of(options))
+    settings = train.settings_of(options) | more
+    return train.config_of(train.recipe_of(options), num_images, **settings)
 
 
 @pytest.fixture
@@ -280,14 +281,18 @@ def test_numbers_that_make_no_sense_are_refused(folder, tmp_path, capsys, wrong)
 
 
 def test_minutes_become_epochs():
-    def epochs(*more):
+    def epochs(*more, num_held_out=0):
         options = options_of("data", "--out", "run", *more)
-        return len(config_for(options, 200).image_sizes)
+        return len(config_for(options, 200, num_held_out=num_held_out).image_sizes)
 
     # A million pixels a second are 15.3 images of 256 x 256: 4578 in five minutes.
     assert epochs() == 23 and epochs("--minutes", "10") == 46
     assert epochs("--image-size", "128") == 92 and epochs("--minutes", "0") == 1
     assert epochs("--epochs", "3", "--minutes", "10") == 3
+    # Nine scorings of 50 held-out images take as long as learning from 150; where there are fewer
+    # epochs, one follows each.
+    assert epochs(num_held_out=50) == round((4578 - 150) / 200) == 22
+    assert epochs("--minutes", "1", num_held_out=600) == round((916 - 200) / (200 + 200)) == 2
     # 7.8 of 300 x 300 pixels by a network of a quarter of the width, 0.49 by the paper's.
     assert epochs("--recipe", "ssd300") == 12
     assert epochs("--recipe", "ssd300", "--width", "1") == 1
