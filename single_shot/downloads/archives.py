@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from single_shot.downloads.sources import CHUNK
+from single_shot.files import appearing_folder
 from utils.files import InputError
 from utils.hooks import progress
 
@@ -72,20 +73,16 @@ def extract(
     folder = Path(folder)
     if folder.exists():
         raise ArchiveError(f"{folder}: exists; remove it or choose another folder (--out)")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        temporary.mkdir(parents=True)
-        for archive in map(Path, archives):
-            most = min(max_bytes, max_ratio * archive.stat().st_size)
-            _extract_into(temporary, archive, max_members, most)
-        os.replace(temporary, folder)
+        with appearing_folder(folder) as temporary:
+            for archive in map(Path, archives):
+                most = min(max_bytes, max_ratio * archive.stat().st_size)
+                _extract_into(temporary, archive, max_members, most)
     except OSError as error:
         place = error.filename or folder
         raise ArchiveError(
             f"{place}: {error.strerror}; make room or choose another folder (--out)"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _extract_into(folder, archive, max_members, max_bytes):
