@@ -24,7 +24,14 @@ from single_shot.figure_files import write_image
 from single_shot.files import sha256, write_whole
 from single_shot.finders import Finder, open_finder
 from single_shot.labels.pictures import SUFFIXES, read_picture
-from single_shot.video import VideoError, annotate_frame, film_facts, read_frames, write_frames
+from single_shot.video import (
+    FilmFacts,
+    VideoError,
+    annotate_frame,
+    film_facts,
+    read_frames,
+    write_frames,
+)
 from utils.detection import DISPLAY_THRESHOLD
 from utils.files import replace_atomically
 from utils.hooks import progress
@@ -36,6 +43,7 @@ from tqdm import tqdm
 
 OUT = DATA_ROOT.parent / "build" / "detected"
 FILMS = (".avi", ".mp4", ".mov", ".mkv", ".webm")
+RECKONED = (".mkv", ".webm")  # OpenCV takes their number of frames from the length of all tracks
 MOST_PX = 2000  # of a side of a picture that is written; the tables count pixels of the file
 FIELDS = ("file", "frame", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
@@ -200,8 +208,15 @@ def detect_film(path: Path, name: str, finder: Finder, threshold: float, results
         temporary.unlink(missing_ok=True)
     found = len(results.rows) - num_before
     results.files.append({"file": name, "size_px": facts.size_px, "frames": count, "found": found})
-    if count < facts.num_frames:
+    if is_cut_off(path, count, facts):
         raise VideoError(f"{path}: ends after {count} of {facts.num_frames} frames; is it cut off?")
+
+
+def is_cut_off(path: Path, count: int, facts: FilmFacts) -> bool:
+    """Return whether a film gave fewer frames than it has."""
+    if path.suffix.lower() in RECKONED:  # sound may outlast the frames
+        return count < 0.9 * facts.num_frames - facts.frames_per_second
+    return count < facts.num_frames
 
 
 def detect_all(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from utils.files import InputError, replace_atomically, temporary_path
+from utils.files import InputError, replace_atomically, strays, temporary_path
 
 
 class Locked(InputError):
@@ -35,10 +35,14 @@ def appearing_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill, which becomes `path` once the block is through.
 
     A folder that is there before is kept until then, and is there again if the block fails.
-    What a killed process left behind on its way to the same name is removed.
+    What a killed process left behind on its way to the same name is removed, but for the older
+    folder where that is the only one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stray in strays(path):
+        if stray.suffix == ".old" and not path.exists():
+            os.replace(stray, path)
     temporary = temporary_path(path)
     old = temporary.with_suffix(".old")
     try:

@@ -44,10 +44,15 @@ class Autosave(Hook):
 
 
 def fingerprint(dataset: gluon.data.Dataset) -> str:
-    """Return a checksum of a data set: of its file where it has one, else of its labels."""
+    """Return a checksum of a data set: of its file where it has one.
+
+    Else of its labels, and of the names and sizes of its image files where it has such.
+    """
     if getattr(dataset, "sha256", None):
         return dataset.sha256
     digest = hashlib.sha256()
+    for path in map(Path, getattr(dataset, "images", ())):
+        digest.update(f"{path.name} {path.stat().st_size if path.exists() else None}\n".encode())
     for labels in dataset.labels:
         digest.update(np.asarray(labels, dtype=np.float32).tobytes() + b"end of image")
     return digest.hexdigest()
@@ -56,7 +61,8 @@ def fingerprint(dataset: gluon.data.Dataset) -> str:
 def identity(run: TrainingRun) -> dict:
     """Return what a checkpoint must share with a `training.TrainingRun`, as JSON gives it back.
 
-    The network is None unless it says what it is (`networks.build_network`).
+    The network is None unless it says what it is (`networks.build_network`), the start unless
+    weights were taken over (`train`).
     """
     shared = {
         "class_names": run.dataset.class_names,
@@ -64,6 +70,7 @@ def identity(run: TrainingRun) -> dict:
         "data": fingerprint(run.dataset),
         "config": asdict(run.config),
         "network": getattr(run.net, "description", None),
+        "start": getattr(run.net, "begun_with", None),
     }
     return json.loads(json.dumps(shared))
 

@@ -21,7 +21,7 @@ from data import DATA_ROOT
 from single_shot.anchor_plan import plan_anchors
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed
-from single_shot.files import locked
+from single_shot.files import locked, sha256
 from single_shot.memory import ADVICE, check_memory, is_out_of_memory
 from single_shot.recipes import NARROW, RECIPES, Recipe
 from single_shot.resuming import Autosave, fingerprint
@@ -243,8 +243,10 @@ def train_network(
     if start:
         names = dataset.class_names
         print(begin_with_detector(net, start, names, recipe.image_size), file=sys.stderr)
+        net.begun_with = f"{recipe.start} (SHA-256 {sha256(start.path)})"
     elif recipe.start == IMAGENET:
         print(begin_with_imagenet(net), file=sys.stderr)
+        net.begun_with = IMAGENET
     per_class = network != TOY_SSD
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
 

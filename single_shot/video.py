@@ -54,7 +54,7 @@ class FilmFacts(NamedTuple):
 
     size_px: tuple  # width and height
     frames_per_second: float
-    num_frames: int  # 0 where the file does not say
+    num_frames: int  # about; 0 where the file does not say
 
 
 def film_facts(path: Path) -> FilmFacts:

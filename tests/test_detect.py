@@ -4,13 +4,15 @@ import csv
 import json
 import os
 import shutil
+from pathlib import Path
 
 from data import DATA_ROOT
 from single_shot import detect
 from single_shot.command import main
+from single_shot.detect import is_cut_off
 from single_shot.files import sha256
 from single_shot.labels.pictures import read_picture
-from single_shot.video import film_facts, mascot_clip, read_frames, write_frames
+from single_shot.video import FilmFacts, film_facts, mascot_clip, read_frames, write_frames
 
 import cv2
 import numpy as np
@@ -197,6 +199,12 @@ def test_a_film_that_is_cut_off_is_told_and_its_beginning_kept(tmp_path, capsys)
     assert files[0]["frames"] == kept and "ends after" in files[1]["error"]
 
 
+def test_sound_that_outlasts_the_frames_is_no_cut():
+    facts = FilmFacts((64, 48), 25.0, 57)  # 50 frames of 25 a second, and 0.3 s of sound more
+    assert not is_cut_off(Path("a.mkv"), 50, facts) and is_cut_off(Path("a.mkv"), 20, facts)
+    assert is_cut_off(Path("a.avi"), 56, facts) and not is_cut_off(Path("a.avi"), 57, facts)
+
+
 def test_a_film_without_frames_is_named_as_its_user_names_it(tmp_path, capsys):
     video = cv2.VideoWriter(
         str(tmp_path / "empty.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)
@@ -230,3 +238,12 @@ def test_a_threshold_that_is_no_share_is_refused(tmp_path, capsys, threshold):
     with pytest.raises(SystemExit) as stop:
         run(GOOD, tmp_path / "out", f"--threshold={threshold}")
     assert stop.value.code == 2 and "--threshold" in capsys.readouterr().err
+
+
+def test_hidden_files_are_neither_pictures_nor_films(tmp_path):
+    folder = folder_with(tmp_path)
+    for name in ("._a.jpg", "._film.mp4", ".thumbs/b.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert run(folder, tmp_path / "out", "--no-pictures") == 0
+    assert [file["file"] for file in table_of(tmp_path / "out")["files"]] == ["a.jpg", "z.jpg"]

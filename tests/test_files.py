@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from single_shot.files import Locked, appearing_folder, locked, sha256, write_whole
-from utils.files import replace_atomically
+from utils.files import process_id, replace_atomically
 
 import pytest
 
@@ -30,18 +30,19 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
 
 
 def dead_process():
-    """Return the number of a process that has ended."""
+    """Return the number of a process that has ended, and a tick at which it may have begun."""
     with subprocess.Popen(["true"]) as dead:
         dead.wait()
-    return dead.pid
+    return f"{dead.pid}-123"
 
 
 def test_strays_of_dead_processes_go_and_others_stay(tmp_path):
-    dead = dead_process()
-    strays = [f".a.txt.{dead}.tmp", f".a.txt.{dead}.old"]
-    others = [f".a.txt.{os.getppid()}.tmp", ".a.txt.x.tmp", ".b.txt.1.tmp", f"a.txt.{dead}.tmp"]
-    (tmp_path / strays[1]).mkdir()  # of a folder
-    for name in [strays[0], *others]:
+    dead, alive = dead_process(), process_id(os.getppid())
+    same_number = f"{os.getpid()}-1"  # as in a container, where all are the first process
+    strays = [f".a.txt.{dead}.old", f".a.txt.{dead}.tmp", f".a.txt.{same_number}.tmp"]
+    others = [f".a.txt.{alive}.tmp", ".a.txt.x.tmp", ".b.txt.1.tmp", f"a.txt.{dead}.tmp"]
+    (tmp_path / strays[0]).mkdir()  # of a folder
+    for name in [*strays[1:], *others]:
         (tmp_path / name).write_text("half")
     write_whole(tmp_path / "a.txt", "new")
     assert names_in(tmp_path) == sorted(["a.txt", *others])
@@ -92,6 +93,15 @@ def test_a_folder_that_cannot_take_its_place_gives_the_older_one_back(tmp_path, 
     monkeypatch.setattr("utils.files.os.replace", second_fails)
     with pytest.raises(OSError, match="gone"), appearing_folder(tmp_path / "set"):
         pass
+    assert names_in(tmp_path) == ["set"] and names_in(tmp_path / "set") == ["old"]
+
+
+def test_the_only_copy_that_a_killed_process_moved_aside_is_not_lost(tmp_path):
+    aside = tmp_path / f".set.{dead_process()}.old"
+    aside.mkdir()
+    (aside / "old").write_text("old")
+    with pytest.raises(OSError, match="disk full"), appearing_folder(tmp_path / "set"):
+        raise OSError("disk full")
     assert names_in(tmp_path) == ["set"] and names_in(tmp_path / "set") == ["old"]
 
 

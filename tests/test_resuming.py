@@ -102,6 +102,26 @@ def test_another_run_is_refused(tmp_path, other, message):
         resuming.resume_run(tmp_path / "run", new_run(**other))
 
 
+def test_another_start_is_refused(tmp_path):
+    run, other = new_run(), new_run()
+    run.net(nd.zeros((1, 3, 64, 64)))
+    run.net.begun_with = "imagenet"
+    resuming.save_run(tmp_path / "run", run)
+    with pytest.raises(CheckpointError, match="start is imagenet, but this run has None"):
+        resuming.resume_run(tmp_path / "run", other)
+
+
+def test_other_pictures_with_the_same_labels_are_other_data(tmp_path):
+    dataset = rectangles(2)
+    dataset.images = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for path in dataset.images:
+        path.write_bytes(b"12")
+    before = resuming.fingerprint(dataset)
+    assert before == resuming.fingerprint(dataset) != resuming.fingerprint(rectangles(2))
+    dataset.images[1].write_bytes(b"123")
+    assert before != resuming.fingerprint(dataset)
+
+
 def test_other_data_are_refused(tmp_path):
     run, other = new_run(), new_run()
     run.net(nd.zeros((1, 3, 64, 64)))

@@ -34,23 +34,33 @@ def replace_atomically(path: PathLike | str, write: Callable[[str], object]) -> 
 
 def temporary_path(path: Path) -> Path:
     """Return a hidden name beside a path for this process, and clear those of ended processes."""
-    for stray in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        process, _, kind = stray.name[len(path.name) + 2 :].partition(".")
-        if kind not in ("tmp", "old") or not process.isdigit() or is_running(int(process)):
-            continue
+    for stray in strays(path):
         if stray.is_dir():
             shutil.rmtree(stray, ignore_errors=True)
         else:
             stray.unlink(missing_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{process_id(os.getpid())}.tmp")
 
 
-def is_running(process: int) -> bool:
-    """Return whether a process of this number runs on this machine."""
+def strays(path: Path) -> list[Path]:
+    """Return what ended processes left under hidden names beside a path."""
+    found = []
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
+        process, _, kind = stray.name[len(path.name) + 2 :].partition(".")
+        number = process.partition("-")[0]
+        ours = kind in ("tmp", "old") and number.isdigit()
+        if ours and process_id(int(number)) != process:
+            found.append(stray)
+    return found
+
+
+def process_id(number: int) -> str | None:
+    """Return a process's number and the clock tick at which it began, None where none runs.
+
+    Numbers alone come again: in a container, the first process always has the same.
+    """
     try:
-        os.kill(process, 0)  # sends nothing
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        status = Path(f"/proc/{number}/stat").read_text()
+    except OSError:
+        return None
+    return f"{number}-{status.rpartition(')')[2].split()[19]}"  # the 22nd field, see proc(5)
