@@ -4,6 +4,7 @@ from utils.anchors import multibox_prior
 from utils.boxes import box_iou, corner_to_center, decode_offsets
 from utils.ssd300 import SSD, SSD300
 from utils.targets import (
+    LEAST_LABEL_ROWS,
     MATCH_THRESHOLD,
     assign_image_targets,
     assign_targets,
@@ -203,6 +204,30 @@ def test_more_padding_changes_nothing(anchors, labels):
     padded = np.concatenate([labels, np.full((2, 3, 5), -1, dtype=np.float32)], axis=1)
     for assign in ASSIGNMENTS:
         assert_same_targets(assign(anchors, nd.array(padded)), assign(anchors, nd.array(labels)))
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 4])
+def test_the_operator_never_has_fewer_rows_than_its_device_wants(num_rows, monkeypatch):
+    """The CPU stands in for a device that wants three; the targets must stay the same."""
+    random, anchors = np.random.default_rng(0), multibox_prior(4, 4, (0.3, 0.5), (1, 2, 0.5))
+    corners = random.random((4, num_rows, 2)) * 0.5
+    boxes = np.concatenate([corners, corners + random.uniform(0.2, 0.5, corners.shape)], axis=-1)
+    labels = nd.array(np.concatenate([random.integers(0, 3, (4, num_rows, 1)), boxes], axis=-1))
+    labels[1] = -1  # an image without objects
+    operator, shapes = nd.contrib.MultiBoxTarget, []
+
+    def watched(anchors, labels, scores, **options):
+        shapes.append(labels.shape)
+        return operator(anchors, labels, scores, **options)
+
+    monkeypatch.setattr(nd.contrib, "MultiBoxTarget", watched)
+    expected = multibox_target(anchors, labels)
+    monkeypatch.setitem(LEAST_LABEL_ROWS, "cpu", LEAST_LABEL_ROWS["gpu"])
+    padded = multibox_target(anchors, labels)
+    assert shapes == [(4, num_rows, 5), (4, max(num_rows, 3), 5)]
+    assert (expected[2] > 0).sum().asscalar() >= 3
+    for one, other in zip(padded, expected, strict=True):
+        np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
 
 
 @pytest.mark.parametrize("assign", ASSIGNMENTS)

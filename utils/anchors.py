@@ -18,7 +18,7 @@ NUM_STARTS = 10
 
 
 def anchor_shapes(sizes: tuple, ratios: tuple) -> list:
-    """Return width and height of the anchors of one pixel, for a square feature map.
+    """Return width and height of the anchors of one cell, for a square feature map.
 
     Every size is paired with the first ratio, then the first size with every other ratio:
     n + m - 1 anchors instead of n * m. The first ratio should be 1, since it shapes every size.
@@ -32,7 +32,7 @@ def anchor_shapes(sizes: tuple, ratios: tuple) -> list:
 def multibox_prior(
     height: int, width: int, sizes: tuple, ratios: tuple, ctx: mx.Context | None = None
 ) -> nd.NDArray:
-    """Return the anchors of a feature map of height x width pixels.
+    """Return the anchors of a feature map of height x width cells.
 
     Widths are scaled by height / width, so that an anchor of ratio 1 is square in the pixels of
     an image that has the shape of the map. Anchors may reach beyond the image.

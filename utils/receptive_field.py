@@ -1,4 +1,4 @@
-"""Receptive fields: which pixels of an image a pixel of a feature map can see.
+"""Receptive fields: which pixels of an image a cell of a feature map can see.
 
 A layer is a window `(kernel, stride, padding)` that slides over square maps. Images are square.
 """
@@ -12,12 +12,12 @@ from mxnet.gluon import nn
 
 SLIDING = (nn.Conv2D, nn.MaxPool2D, nn.AvgPool2D)
 GLOBAL = (nn.GlobalMaxPool2D, nn.GlobalAvgPool2D)
-PIXELWISE = (nn.BatchNorm, nn.Activation, nn.Dropout)  # each output pixel sees its own pixel only
+PIXELWISE = (nn.BatchNorm, nn.Activation, nn.Dropout)  # each output cell sees its own cell only
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the pixels of a feature map see, along one axis of the image, in image pixels.
+    """What the cells of a feature map see, along one axis of the image, in pixels.
 
     size: how many pixels one of them sees. jump: how far the fields of neighbours lie apart.
     start: the first pixel that the first one sees, below 0 where it sees padding.
@@ -28,7 +28,7 @@ class ReceptiveField:
     start: int
 
     def span(self, index: int) -> tuple[int, int]:
-        """Return where the field of the map's pixel `index` begins and ends, the end excluded.
+        """Return where the field of the map's cell `index` begins and ends, the end excluded.
 
         Nothing is clipped: the span reaches beyond the image by what is padding.
         """
@@ -113,10 +113,10 @@ def freeze_statistics(block: nn.Block) -> None:
 
 
 def input_gradient(function: Callable, images: nd.NDArray, row: int, column: int) -> np.ndarray:
-    """Return how strongly each pixel of some images acts on one pixel of a feature map.
+    """Return how strongly each pixel of some images acts on one cell of a feature map.
 
     function: (N, C, H, W) to (N, K, h, w), such as a stage or a head on top of it, its statistics
-    frozen by `freeze_statistics`. images: (N, C, H, W). row, column: of the pixel.
+    frozen by `freeze_statistics`. images: (N, C, H, W). row, column: of the cell.
     Returns an array (H, W): absolute gradients of the sum of its K channels, summed over images
     and colours. It is 0 wherever a pixel cannot be seen, and may be 0 elsewhere by chance.
     """

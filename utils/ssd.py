@@ -22,7 +22,7 @@ BACKGROUND_PRIOR = 0.99
 def class_predictor(
     num_anchors: int, num_classes: int, prior: float = BACKGROUND_PRIOR
 ) -> nn.Conv2D:
-    """Return the convolution that scores every anchor of every pixel.
+    """Return the convolution that scores every anchor of every cell.
 
     Channel `anchor * (num_classes + 1) + c` is the score of class c; class 0 is background. The
     bias starts so that every anchor is background with probability `prior`, by default nearly
@@ -39,7 +39,7 @@ def class_predictor(
 
 
 def box_predictor(num_anchors: int) -> nn.Conv2D:
-    """Return the convolution that predicts four offsets for every anchor of every pixel."""
+    """Return the convolution that predicts four offsets for every anchor of every cell."""
     return nn.Conv2D(num_anchors * 4, kernel_size=3, padding=1)
 
 

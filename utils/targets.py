@@ -13,6 +13,8 @@ MATCH_THRESHOLD = 0.5
 # The operator does not force a match on an anchor that barely touches its object.
 FORCED_MATCH_THRESHOLD = 1e-6
 BACKGROUND = 0
+# The operator's CUDA code refuses fewer rows of labels an image; on the CPU any number will do.
+LEAST_LABEL_ROWS = {"gpu": 3}
 
 
 def bipartite_match(iou: nd.NDArray) -> nd.NDArray:
@@ -108,9 +110,14 @@ def multibox_target(
     """Return the targets of a batch of images, computed by MXNet's operator.
 
     Takes and returns the same as `assign_targets`. The operator marks every anchor of an image
-    without objects as ignored on the CPU and as background on the GPU; background is right.
+    without objects as ignored on the CPU and as background on the GPU; background is right. On the
+    GPU, labels of fewer than three rows are padded, which changes no target.
     """
     with autograd.pause():  # targets are data: no gradient flows through them
+        missing = LEAST_LABEL_ROWS.get(labels.context.device_type, 0) - labels.shape[1]
+        if missing > 0:
+            padding = nd.full((len(labels), missing, 5), -1, ctx=labels.context)
+            labels = nd.concat(labels, padding, dim=1)
         scores = nd.zeros((labels.shape[0], 2, anchors.shape[1]), ctx=anchors.context)
         box_targets, box_masks, cls_targets = nd.contrib.MultiBoxTarget(
             anchors, labels, scores, overlap_threshold=threshold, variances=variances

@@ -59,6 +59,12 @@ def test_lines_are_thin_on_small_panels(columns, width):
     assert ax.patches[0].get_linewidth() == width
 
 
+@pytest.mark.parametrize(("count", "width"), [(10, 2), (11, 1.2)])
+def test_lines_are_thin_where_there_are_many(count, width):
+    ax = draw_boxes(show_image(BLACK), [[0.1, 0.1, 0.5, 0.5]] * count)
+    assert {patch.get_linewidth() for patch in ax.patches} == {width}
+
+
 def test_boxes_are_fractions_of_the_image():
     ax = draw_boxes(show_image(BLACK), mx.nd.array([[0.1, 0.5, 0.6, 1], [0, 0, 1, 1]]))
     np.testing.assert_allclose(corners_px(ax), [[10, 30, 60, 60], [0, 0, 100, 60]], rtol=1e-6)
@@ -129,12 +135,18 @@ def test_the_text_of_a_tag_stands_out_from_its_colour(color):
 )
 def test_a_tag_stays_inside_the_image(box):
     ax = draw_boxes(show_image(BLACK), [box], ["circle 0.98"])
-    figure = ax.figure
-    figure.canvas.draw()
+    to_png(ax.figure)  # the canvas of a Figure without pyplot draws nothing
     image = ax.images[0].get_window_extent()
     tag = ax.texts[0].get_window_extent()
     assert image.x0 - 1 <= tag.x0 and tag.x1 <= image.x1 + 1
     assert image.y0 - 1 <= tag.y0 and tag.y1 <= image.y1 + 1
+
+
+def test_the_tag_of_a_box_around_the_image_is_at_the_box_where_the_axes_have_room():
+    ax = show_image(BLACK)
+    ax.set(xlim=(-50, 150), ylim=(90, -30))
+    draw_boxes(ax, [[-0.3, -0.4, 1.3, 1.4]], ["field"])
+    assert ax.texts[0].xy == pytest.approx((-30, -24))
 
 
 # --- Labels, detections, grids --------------------------------------------------------------------

@@ -4,7 +4,7 @@ Nothing here goes through pyplot's state: a function draws on the axes that it i
 figure of its own, and returns it. `show` displays a figure with its alt text.
 """
 
-from utils.figures.architecture import draw_architecture
+from utils.figures.architecture import draw_architecture, draw_trunk
 from utils.figures.colors import (
     ANCHOR_COLOR,
     OBJECT_COLOR,
@@ -26,6 +26,7 @@ from utils.figures.drawing import (
     to_png,
     use_style,
 )
+from utils.figures.overlaps import draw_overlaps
 from utils.figures.scores import (
     plot_bootstrap,
     plot_checks,
@@ -51,6 +52,8 @@ __all__ = [
     "detection_panels",
     "draw_architecture",
     "draw_boxes",
+    "draw_overlaps",
+    "draw_trunk",
     "image_grid",
     "panels",
     "plot_bootstrap",

@@ -1,5 +1,7 @@
 """A drawing of the whole detector: its parts, what they hand on, and which lesson explains each."""
 
+from collections.abc import Sequence
+
 from utils.figures.colors import ANCHOR_COLOR, OBJECT_COLOR, POSITIVE_COLOR, PREDICTION_COLOR
 
 import numpy as np
@@ -58,6 +60,30 @@ def draw_architecture(picture: np.ndarray) -> Figure:
     _arrow(ax, (4.1 + width, 1.02), (right - 0.03, 1.02))
     _arrow(ax, (right + 2.7, 1.33), (right + 2.7, 4.02), "targets\n(05)")
     ax.set(xlim=(-0.1, right + 3.4), ylim=(0.5, 4.8), aspect="equal")
+    ax.set_axis_off()
+    return figure
+
+
+def draw_trunk(names: Sequence[str], shapes: Sequence[tuple], heads: Sequence[str]) -> Figure:
+    """Return a drawing of a network's maps in a row, with a box for each head below every map.
+
+    names, shapes: of the picture and of each map, shapes as (C, H, W). heads: what each head says
+    of a map. A block is as high as the root of its map's side says, and as wide as that of its
+    channels, so that neither a picture nor a single cell is out of proportion.
+    """
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    ax, floor = figure.subplots(), -1.75
+    for x, name, (channels, side, _) in zip(range(0, 99, 2), names, shapes):
+        high, wide = 0.16 * side**0.5, 0.08 * channels**0.5
+        ax.bar(x, high, wide, -high / 2, color="0.85", edgecolor="0.4")
+        ax.text(x, 1.4, f"{name}\n{channels} × {side} × {side}", ha="center", va="bottom")
+        if x == 0:
+            continue
+        _arrow(ax, (x - 1.45, 0), (x - wide / 2 - 0.05, 0))
+        _arrow(ax, (x, -high / 2), (x, floor + 0.1))
+        for line, text in enumerate(heads):
+            _box(ax, x - 0.8, floor - 0.5 * (line + 1), 1.6, 0.44, text, PREDICTION_COLOR)
+    ax.set(xlim=(-1, 2 * len(names) - 1), ylim=(floor - 0.5 * len(heads) - 0.1, 2.1))
     ax.set_axis_off()
     return figure
 

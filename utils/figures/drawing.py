@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from utils.detection import DISPLAY_THRESHOLD
 from utils.figures.colors import PALETTE, class_colors
+from utils.figures.tags import Tag
 from utils.figures.texts import make_plain
 from utils.metrics import as_numpy
 
@@ -20,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 SMALL_PANEL_INCHES = 2.8
-LONGEST_TAG = 40  # characters; a longer one would leave the picture no room
+MANY_BOXES = 10  # from more on, lines are as thin as on a small panel
 STYLE = {
     "figure.dpi": 100,
     "figure.figsize": (6.0, 4.0),
@@ -108,7 +109,8 @@ def draw_boxes(
         )
     left, right, bottom, top = ax.images[0].get_extent()
     boxes_px = boxes * np.tile([right - left, bottom - top], 2) + [left, top, left, top]
-    line_width = 2 if _panel_inches(ax) >= SMALL_PANEL_INCHES else 1.2  # a thick line hides much
+    has_room = _panel_inches(ax) >= SMALL_PANEL_INCHES and len(boxes) <= MANY_BOXES
+    line_width = 2 if has_room else 1.2  # thick lines hide much
     rgba = np.broadcast_to(to_rgba_array(colors), (len(boxes), 4))
     for index, (xmin, ymin, xmax, ymax) in enumerate(boxes_px):
         frame = Rectangle((xmin, ymin), xmax - xmin, ymax - ymin, fill=False)
@@ -117,7 +119,7 @@ def draw_boxes(
         frame.set_path_effects([halo, Normal()])
         ax.add_patch(frame)
         if texts is not None:
-            _tag(ax, boxes_px[index], texts[index], rgba[index])
+            Tag(ax, boxes_px[index], texts[index], rgba[index])
     return ax
 
 
@@ -246,26 +248,3 @@ def _panel_axes(images, titles, columns, width):
     for ax, title in zip(axes, titles or []):
         ax.set_title(title)
     return axes[: len(images)]
-
-
-def _tag(ax, box_px, text, color):
-    """Write a text on a filled tag at a corner of a box, where the image has room for it."""
-    left, right, bottom, top = ax.images[0].get_extent()
-    xmin, ymin, xmax, _ = np.clip(box_px, [left, top] * 2, [right, bottom] * 2)
-    starts_left = (xmin - left) < (right - left) / 2
-    above = (ymin - top) > (bottom - top) / 10
-    # WCAG's relative luminance: above 0.18, black on the colour has more contrast than white.
-    linear = np.where(color[:3] <= 0.04045, color[:3] / 12.92, ((color[:3] + 0.055) / 1.055) ** 2.4)
-    luminance = linear @ [0.2126, 0.7152, 0.0722]
-    inches = ax.get_position().width * ax.figure.get_figwidth()
-    ax.annotate(
-        text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…",
-        (xmin if starts_left else xmax, ymin),
-        xytext=(0, 2 if above else -2),
-        textcoords="offset points",
-        ha="left" if starts_left else "right",
-        va="bottom" if above else "top",
-        color="black" if luminance > 0.18 else "white",
-        fontsize=np.clip(2.5 * inches, 7, 10),
-        bbox={"facecolor": color, "edgecolor": "white", "linewidth": 0.5, "pad": 1.5},
-    )
