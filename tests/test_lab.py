@@ -1,9 +1,13 @@
 """tools/lab in a small clone: a working copy, the options of JupyterLab, nothing that git sees."""
 
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,7 +51,8 @@ def test_a_working_copy_is_opened_on_the_tour(clone):
     options = run(clone, "--no-browser").stdout.splitlines()[0]
     root = "--allow-root " if os.getuid() == 0 else ""
     assert options == (
-        f"-m jupyter lab --notebook-dir=work {root}--no-browser notebooks/00_tour.ipynb"
+        "-m jupyter lab --notebook-dir=work "
+        f"--LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb {root}--no-browser"
     )
     copy = clone / "work/notebooks/00_tour.ipynb"
     assert copy.read_text() == "as stored: 00_tour.ipynb" and not copy.is_symlink()
@@ -59,6 +64,33 @@ def test_a_working_copy_is_opened_on_the_tour(clone):
         subprocess.run(["git", *command], cwd=clone, check=True)
     tracked = subprocess.run(["git", "ls-files"], cwd=clone, capture_output=True, text=True)
     assert "notebooks/00_tour.ipynb" in tracked.stdout and "work" not in tracked.stdout
+
+
+def ask(port, path):
+    """Return what a server of this machine answers to a request, once it answers at all."""
+    for _ in range(100):
+        time.sleep(0.2)
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", path, headers={"Authorization": "token secret"})
+            return connection.getresponse()
+        except ConnectionRefusedError:
+            continue
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def test_jupyterlab_opens_on_the_tour(clone):
+    (clone / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ("--no-browser", "--IdentityProvider.token=secret", f"--port={port}")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(clone.parent)}
+    with subprocess.Popen([clone / "tools/lab", *options], env=environment) as server:
+        try:
+            assert ask(port, "/").headers["Location"].endswith("/lab/tree/notebooks/00_tour.ipynb?")
+            assert ask(port, "/api/contents/notebooks/00_tour.ipynb?content=0").status == 200
+        finally:
+            server.kill()
 
 
 def test_what_a_student_has_written_stays(clone):
