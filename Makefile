@@ -13,7 +13,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test anywhere fuzz lab data train pretrained bench oracle mutants
-.PHONY: check sync store matrix lock clean
+.PHONY: check sync store matrix lock clean web
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 	$(python) benchmarks/step.py --json build/step.json
 	$(python) benchmarks/time_to_ap.py --json build/time_to_ap.json
 	$(python) benchmarks/lite0.py
+
+web: setup ## build the page that detects in a browser, with what its tests need: build/web/ (npm)
+	$(python) tools/web.py
 
 oracle: setup ## read labels that another library (globox) writes in seven formats
 	test -x build/globox/bin/python || .venv/bin/uv venv --quiet --python $(python) build/globox
