@@ -86,14 +86,6 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
 
 
-def with_any_batch(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a network's graph that takes any number of images."""
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
-    del model.graph.value_info[:]
-    return model
-
-
 def network_alone(batch: int, side: int, seconds: float) -> dict[str, float]:
     """Return the images a second that the network takes, by engine."""
     net = toy_ssd(3)
@@ -101,7 +93,6 @@ def network_alone(batch: int, side: int, seconds: float) -> dict[str, float]:
     graph, _ = network_graph(net, side)
     calibration = [preprocess(open_preset("multi", "val")[i][0], side).asnumpy() for i in range(16)]
     graphs = {"ONNX Runtime": graph, "ONNX Runtime, 8 bits": quantised(graph, calibration)}
-    graphs = {name: with_any_batch(each) for name, each in graphs.items()}
     compile_for_inference(net, side)
     x = nd.array(images)
 

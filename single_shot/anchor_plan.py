@@ -16,6 +16,7 @@ NUM_SIZES = 6
 MINIMUM_STRIDES = 3
 COVERED_IOU = 0.5  # from here on an object gets more than the one match that it is forced to have
 LEAST_SIZE = 0.001  # of an anchor, a fraction of the image: no smaller one is told from it
+RATIO_BOUNDS = 0.05, 20.0  # of anchors; one of a pole's own ratio is thinner than a map can place
 MAX_OBJECTS = 1000  # that are measured; more change the shares by about a hundredth
 
 
@@ -119,7 +120,7 @@ def plan_anchors(
     placed = place_sizes(
         [round(size, 3) for size in sizes.tolist()], maps.sides(image_size), maps.sizes
     )
-    quotients = shapes[:, 0] / shapes[:, 1]
+    quotients = (shapes[:, 0] / shapes[:, 1]).clip(*RATIO_BOUNDS)
     of_data = tuple(float(r) for r in np.quantile(quotients, (0.5, 0.95, 0.05)).round(2))
     candidates = [(maps.sizes, maps.ratios), (placed, maps.ratios), (placed, of_data)]
     plans = [measure_plan(boxes, image_size, network, *candidate) for candidate in candidates]

@@ -20,18 +20,20 @@ from single_shot.answer import Answer
 from single_shot.arguments import number, seed
 from single_shot.figure_files import write_figure
 from single_shot.files import locked, write_whole
+from single_shot.memory import check_memory, explain_shortage
 from single_shot.prepared_folder import SPLITS, PreparedDataset, open_prepared
-from single_shot.recipes import RECIPES
+from single_shot.recipes import RECIPES, Recipe
 from single_shot.train import config_of, describe_network, train_network
 from single_shot.training_report import write_json
 from utils.average_precision import pairwise_iou
-from utils.context import SEED
+from utils.context import SEED, best_context
 from utils.detection import Detector, detect_dataset
 from utils.figures.colors import OBJECT_COLOR, PREDICTION_COLOR
 from utils.figures.drawing import draw_boxes, panels
 from utils.files import InputError, replace_atomically
 from utils.networks import TOY_SSD
 from utils.ssd import compile_for_inference
+from utils.training import TrainingConfig
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,6 +45,7 @@ TOUCH_IOU = 0.1  # a detection that overlaps no label by so much is about none o
 TIGHT_IOU = 0.7  # from here on two people's boxes do not differ more
 LEAST_SCORE = 0.2
 PICTURES = 12
+MEMORY_ADVICE = "end other programs, or choose a --recipe that takes less, such as lesson"
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,32 @@ def parts_of(count: int, num_parts: int, seed: int) -> list[np.ndarray]:
     return [np.sort(part) for part in np.array_split(order, num_parts)]
 
 
+def train_detector(
+    training: PreparedDataset,
+    held_out: PreparedDataset,
+    recipe: Recipe,
+    config: TrainingConfig,
+    running: Path,
+) -> Detector:
+    """Return a Detector that has learnt from the one data set and is scored on the other.
+
+    running: path of the file from which a stopped training goes on. Raises InputError where memory
+    is short, or the loss is no longer a number.
+    """
+    batch_size = min(config.batch_size, len(training))
+    check_memory(batch_size, recipe.image_size, recipe.width, best_context(), MEMORY_ADVICE)
+    network = describe_network(recipe, training.labels)
+    try:
+        net, _ = train_network(network, recipe, training, held_out, config, running)
+    except FloatingPointError as error:
+        raise InputError(
+            "the loss of a training is no longer a number; audit with another --recipe or --seed, "
+            "or look for labels that are far from right"
+        ) from error
+    compile_for_inference(net, recipe.image_size)
+    return Detector(net, training.class_names, recipe.image_size, network != TOY_SSD)
+
+
 def judge_part(
     number: int, dataset: PreparedDataset, parts: Sequence[np.ndarray], options: Namespace
 ) -> list[np.ndarray]:
@@ -147,11 +176,8 @@ def judge_part(
     if kept.exists():
         with np.load(kept) as content:  # plain arrays: nothing is unpickled
             return [content[f"{index}"] for index in range(len(held_out))]
-    network = describe_network(recipe, training.labels)
-    running = options.out / f"part-{number}.running"
-    net, _ = train_network(network, recipe, training, held_out, config, running)
-    compile_for_inference(net, recipe.image_size)
-    detector = Detector(net, dataset.class_names, recipe.image_size, network != TOY_SSD)
+    running = kept.with_suffix(".running")
+    detector = train_detector(training, held_out, recipe, config, running)
     detections = detect_dataset(detector, held_out)
     arrays = {f"{index}": rows for index, rows in enumerate(detections)}
 
@@ -174,6 +200,7 @@ def draw_suspicions(dataset: PreparedDataset, ranked: Sequence) -> Figure:
     columns = min(3, len(shown))
     axes = panels([dataset[at][0] for at, _ in shown], titles, columns, 4 * columns)
     for ax, (at, each) in zip(axes, shown):
+        ax.title.set_fontsize(9)  # two lines, which shall not reach the next image's
         labels, names = dataset.labels[at], dataset.class_names
         texts = [
             names[int(row[0])] if number == each.number else "" for number, row in enumerate(labels)
@@ -204,7 +231,7 @@ def run(options: Namespace) -> Answer:
     dataset = pooled(options.source)
     if len(dataset) < options.parts:
         raise InputError(f"{options.source}: {len(dataset)} images are too few for an audit")
-    with locked(options.out):
+    with locked(options.out), explain_shortage(MEMORY_ADVICE):
         options.out.mkdir(parents=True, exist_ok=True)
         parts = parts_of(len(dataset), options.parts, options.seed)
         detections: list = [None] * len(dataset)
@@ -215,7 +242,8 @@ def run(options: Namespace) -> Answer:
         ranked = rank(dataset.labels, detections)
         content = write_audit(options.out, dataset, ranked)
     worst = "\n".join(f"  {each['score']:.2f}  {each['message']}" for each in content[:10])
-    text = f"{len(content)} labels ranked, the most suspicious first:\n{worst}\n\n{options.out}"
+    found = f"{len(content)} labels ranked, the most suspicious first:\n{worst}"
+    text = f"{found if content else 'nothing suspicious'}\n\n{options.out}"
     return Answer(text, {"suspicions": content})
 
 
@@ -238,7 +266,10 @@ def rank(labels: Sequence[np.ndarray], detections: Sequence[np.ndarray]) -> list
 
 
 def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> list[dict]:
-    """Write the list, the images in its order, and the picture; return the list as JSON has it."""
+    """Write the list, the images in its order, and a picture if there is anything to draw.
+
+    Returns the list as JSON has it.
+    """
     content = []
     for at, each in ranked:
         place, names = dataset.images[at], dataset.class_names
@@ -254,7 +285,10 @@ def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> lis
     write_json(folder / "audit.json", content)
     images = dict.fromkeys(each["image"] for each in content)
     write_whole(folder / "images.txt", "".join(f"{image}\n" for image in images))
-    write_figure(folder / "audit.png", draw_suspicions(dataset, ranked))
+    if ranked:
+        write_figure(folder / "audit.png", draw_suspicions(dataset, ranked))
+    else:
+        (folder / "audit.png").unlink(missing_ok=True)  # of an earlier audit
     return content
 
 

@@ -23,7 +23,7 @@ from single_shot.arguments import share
 from single_shot.figure_files import write_image
 from single_shot.files import sha256, write_whole
 from single_shot.finders import Finder, open_finder
-from single_shot.labels.pictures import SUFFIXES, read_picture
+from single_shot.labels.pictures import SUFFIXES, is_hidden, read_picture
 from single_shot.video import (
     FilmFacts,
     VideoError,
@@ -73,6 +73,7 @@ def sources_of(path: Path, out: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES + FILMS and p.is_file()]
+    found = [p for p in found if not is_hidden(p, path)]
     found = sorted(p for p in found if out.resolve() not in p.resolve().parents)
     if not found:
         raise RecordError(f"{path}: holds no image or film ({', '.join(SUFFIXES + FILMS)})")

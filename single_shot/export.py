@@ -5,6 +5,11 @@
 The file takes an RGB image of any size as bytes, (1, height, width, 3), and returns boxes in its
 pixels, scores and class ids: resizing, normalising, decoding and suppression are inside. It is
 compared with the detector on images before it gets its name.
+
+With --batch it takes N images of one size, and a fourth output, batch_indices, says of each row
+from which image it is. With --raw it takes N images too, and returns for every anchor, before any
+threshold and suppression, boxes (N, A, 4) in pixels, not clipped, and probabilities (N, A, C), a
+column for each class and none for the background.
 """
 
 import argparse
@@ -14,37 +19,20 @@ from pathlib import Path
 from data import DATA_ROOT
 from single_shot.answer import Answer
 from single_shot.arguments import share
+from single_shot.export_checks import check_much_alike, check_raw, check_the_same
 from single_shot.files import sha256, write_whole
-from single_shot.labels.pictures import SUFFIXES, read_picture
-from single_shot.onnx_graph import OUTPUTS, build
+from single_shot.labels.pictures import SUFFIXES, pictures_in, read_picture
+from single_shot.onnx_graph import BATCH_OUTPUTS, OUTPUTS, RAW_OUTPUTS, build, build_raw
 from single_shot.onnx_graph.quantised import NUM_CALIBRATION_IMAGES
-from single_shot.onnx_runtime import OnnxDetector
+from single_shot.onnx_runtime import OnnxDetector, open_session
 from single_shot.sources import open_split
-from utils.comparison import assert_same_detections, pair_detections
 from utils.context import best_context
-from utils.data import resize
-from utils.detection import (
-    DISPLAY_THRESHOLD,
-    MAX_DETECTIONS,
-    NMS_THRESHOLD,
-    SCORE_THRESHOLD,
-    Detector,
-    detect,
-    load_detector,
-)
+from utils.detection import DISPLAY_THRESHOLD, NMS_THRESHOLD, Detector, load_detector
 from utils.files import InputError
-from utils.hooks import progress
 
 import numpy as np
 
 SAMPLES = DATA_ROOT / "samples"
-# At some sizes a pixel here and there differs from OpenCV's by one level of 255.
-SCORE_TOLERANCE = 1e-3
-MOST_ODD = 0.1  # of the detections in eight bits that may have no partner
-
-
-class NotTheSame(InputError):
-    """The file does not find what the detector finds; the message names the image."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -54,11 +42,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--out", type=onnx_path, metavar="FILE.onnx", help="default: beside the checkpoint")
     add("--threshold", type=share, default=DISPLAY_THRESHOLD, help="least score, by default")
     add("--nms", type=share, default=NMS_THRESHOLD, help="IoU that suppresses, by default")
+    add("--batch", action="store_true", help="takes N images of one size at once")
     eight_bits = (
         "eight bits in place of 32, scaled on training images of a prepared folder or an embedded "
         "set: a quarter of the size, and faster"
     )
-    add("--int8", metavar="SOURCE", help=eight_bits)
+    raw = (
+        "boxes and probabilities of all anchors, without the background's and before any "
+        "threshold and suppression, of N images of one size; `detect` and `evaluate` refuse it"
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--int8", metavar="SOURCE", help=eight_bits)
+    kind.add_argument("--raw", action="store_true", help=raw)
     compared = "folder of images that both must see alike; default: the course's samples"
     add("--compare-on", type=Path, default=SAMPLES, metavar="DIR", help=compared)
 
@@ -71,57 +66,9 @@ def onnx_path(text: str) -> Path:
     return path
 
 
-def check_the_same(exported: OnnxDetector, detector: Detector, images: dict) -> int:
-    """Compare an exported detector with the one that it came from; return how many rows.
-
-    images: by name, (H, W, 3) uint8. In the size that the network sees, at the threshold of
-    evaluation, since small scores tell most; in their own size, what a person is shown: the two
-    resize alike but for a level of 255 here and there, which may turn the order of small scores.
-    Raises NotTheSame, which names the image.
-    """
-    count = 0
-    for name, image in progress(images.items(), desc="compare", unit="image"):
-        square, _ = resize(image, None, detector.image_size)
-        for picture, threshold in ((square, SCORE_THRESHOLD), (image, DISPLAY_THRESHOLD)):
-            height, width = picture.shape[:2]
-            scale = np.array([1, 1, width, height, width, height])
-            ours = detect(picture, detector, threshold) / scale
-            theirs = exported.find(picture, threshold) / scale
-            cut = ours[-1, 1] if len(ours) == MAX_DETECTIONS else threshold
-            try:
-                assert_same_detections(theirs, ours, atol=SCORE_TOLERANCE, cut_score=cut)
-            except AssertionError as error:
-                raise NotTheSame(
-                    f"{name}: the file would not find what the detector finds; nothing is written. "
-                    f"Please report this with the image. {str(error).splitlines()[1]}"
-                ) from None
-            count += len(ours)
-    return count
-
-
-def check_much_alike(exported: OnnxDetector, detector: Detector, images: dict) -> int:
-    """Compare a detector in eight bits with the one that it came from; return how many rows.
-
-    At the threshold of evaluation scores would differ in rank; what a person is shown must be the
-    same but for `MOST_ODD`. Raises NotTheSame.
-    """
-    count = odd = 0
-    for image in progress(images.values(), desc="compare", unit="image"):
-        ours, theirs = detect(image, detector), exported.find(image)
-        pairs = pair_detections(theirs, ours, atol=0.2, min_iou=0.75)
-        count += len(ours)
-        odd += len(ours) + len(theirs) - 2 * int((pairs >= 0).sum())
-    if odd > max(2, MOST_ODD * 2 * count):
-        raise NotTheSame(
-            f"in eight bits {odd} of {2 * count} detections have no partner; nothing is written. "
-            "Give --int8 a set that looks like what the detector will see, or leave it out"
-        )
-    return count
-
-
 def images_of(folder: Path) -> dict:
     """Return the images in a folder by their names."""
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    paths = pictures_in(folder)
     if not paths:
         raise InputError(f"{folder}: holds no image ({', '.join(SUFFIXES)}) to compare on")
     return {str(path): read_picture(path) for path in paths}
@@ -134,31 +81,51 @@ def calibration_images(source: str, class_names: tuple) -> list[np.ndarray]:
     return [dataset[index][0] for index in range(0, len(dataset), step)][:NUM_CALIBRATION_IMAGES]
 
 
-def run(options: Namespace) -> Answer:
-    """Export, compare, write; return the Answer."""
-    out = options.out or options.checkpoint.with_suffix(".onnx")
-    detector = load_detector(options.checkpoint, best_context(), compiled=False)
-    images = images_of(options.compare_on)
+def content_of(
+    options: Namespace, out: Path, detector: Detector, images: dict
+) -> tuple[bytes, int]:
+    """Return the file that options ask for, and how many rows of it have been compared.
+
+    out: for messages; images: by name. Raises export_checks.NotTheSame.
+    """
     origin = {"checkpoint_sha256": sha256(options.checkpoint)}
+    if options.raw:
+        content = build_raw(detector, origin).SerializeToString()
+        return content, check_raw(open_session(content, out), detector, images)
     calibration = calibration_images(options.int8, detector.class_names) if options.int8 else []
-    model = build(detector, options.threshold, options.nms, origin, calibration)
+    thresholds = options.threshold, options.nms
+    model = build(detector, *thresholds, origin, calibration, options.batch)
     content = model.SerializeToString()
     exported = OnnxDetector(content, out)
     check = check_much_alike if calibration else check_the_same
     count = check(exported, detector, images)
+    return content, count
+
+
+def run(options: Namespace) -> Answer:
+    """Export, compare, write; return the Answer."""
+    if options.raw and (options.threshold, options.nms) != (DISPLAY_THRESHOLD, NMS_THRESHOLD):
+        raise InputError("a raw file has no thresholds; leave out --threshold and --nms")
+    out = options.out or options.checkpoint.with_suffix(".onnx")
+    detector = load_detector(options.checkpoint, best_context(), compiled=False)
+    images = images_of(options.compare_on)
+    content, count = content_of(options, out, detector, images)
     write_whole(out, content)
+    rows = "boxes" if options.raw else "detections"
+    of_objects = BATCH_OUTPUTS if options.batch else OUTPUTS
     facts = {
         "file": str(out),
         "bytes": len(content),
-        "outputs": list(OUTPUTS),
+        "outputs": list(RAW_OUTPUTS if options.raw else of_objects),
         "class_names": list(detector.class_names),
-        "bits": 8 if calibration else 32,
-        "compared": {"images": len(images), "detections": count},
+        "bits": 8 if options.int8 else 32,
+        "compared": {"images": len(images), rows: count},
     }
-    nearly = "nearly " if calibration else ""
+    does = "predicts" if options.raw else "finds"
+    nearly = "nearly " if options.int8 else ""
     text = (
-        f"{out}: {len(content) / 1e6:.1f} MB; finds {nearly}what the checkpoint finds, {count} "
-        f"detections in {len(images)} images"
+        f"{out}: {len(content) / 1e6:.1f} MB; {does} {nearly}what the checkpoint {does}, {count} "
+        f"{rows} in {len(images)} images"
     )
     return Answer(text, facts)
 

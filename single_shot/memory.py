@@ -1,5 +1,7 @@
 """Main memory: what a training takes, what is there, and whether an error is about it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from single_shot.recipes import NARROW
@@ -29,6 +31,17 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
+@contextmanager
+def explain_shortage(advice: str = ADVICE) -> Iterator[None]:
+    """Raise MemoryShort, with the advice, for an error about a lack of memory within the block."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryShort(f"not enough memory: {advice}") from error
+
+
 def available_memory(*places) -> int:
     """Return the bytes that this process can still have without being ended or others swapped out.
 
@@ -56,21 +69,31 @@ def _left_in(folder):
         return float("inf")
 
 
+def memory_needed(batch_size: int, image_size: int, width: float = NARROW) -> float:
+    """Return about how many bytes of memory a training takes; the rest as for `check_memory`."""
+    return batch_size * image_size**2 * BYTES_PER_PIXEL * max(1, width / NARROW)
+
+
 def check_memory(
-    batch_size: int, image_size: int, width: float = NARROW, ctx: Context | None = None
+    batch_size: int,
+    image_size: int,
+    width: float = NARROW,
+    ctx: Context | None = None,
+    advice: str = ADVICE,
 ) -> None:
     """Refuse a training that would be ended by the system for want of memory, without a word.
 
     batch_size: images at a time; image_size: their side in pixels; width: of an SSD's layers.
     ctx: the device; what a GPU has is not known here, and main memory is not what it needs.
+    advice: what to change, for the message.
     Raises MemoryShort where about as much as it takes is not there.
     """
     if ctx is not None and ctx.device_type == "gpu":
         return
-    needed = batch_size * image_size**2 * BYTES_PER_PIXEL * max(1, width / NARROW)
+    needed = memory_needed(batch_size, image_size, width)
     available = available_memory()
     if needed > available:
         raise MemoryShort(
             f"{batch_size} images of {image_size} x {image_size} pixels at a time take about "
-            f"{needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are free; {ADVICE}"
+            f"{needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are free; {advice}"
         )

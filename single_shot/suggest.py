@@ -16,7 +16,7 @@ from single_shot.arguments import share
 from single_shot.detect import sources_of
 from single_shot.files import appearing_folder
 from single_shot.labels.pictures import SUFFIXES, read_picture
-from single_shot.labels.writers import WRITERS, Boxes
+from single_shot.labels.writers import WRITERS, Boxes, label_paths
 from utils.context import best_context
 from utils.detection import detect, load_detector
 from utils.files import InputError
@@ -42,15 +42,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Detect in every image and write the boxes; return the Answer, which failed if an image did.
 
-    Raises InputError where the folder is there already.
+    Raises InputError where the folder is there already, or two images would share a file of labels.
     """
     if options.out.exists():
         raise InputError(f"{options.out}: exists; remove it or choose another folder (--out)")
-    detector = load_detector(options.checkpoint, best_context())
     root = options.source if options.source.is_dir() else options.source.parent
     paths = [p for p in sources_of(options.source, options.out) if p.suffix.lower() in SUFFIXES]
+    names = [str(path.relative_to(root)) for path in paths]
+    label_paths(options.format, names)  # which may refuse them
+    detector = load_detector(options.checkpoint, best_context())
     found, num_failed = [], 0
-    for path in progress(paths, unit="image"):
+    for name, path in progress([*zip(names, paths, strict=True)], unit="image"):
         try:
             image = read_picture(path)
         except RecordError as error:
@@ -61,7 +63,6 @@ def run(options: Namespace) -> Answer:
         size_px = image.shape[1], image.shape[0]
         boxes = (rows[:, 2:] / np.tile(size_px, 2)).clip(0, 1)
         labels = np.column_stack([rows[:, 0], boxes])
-        name = str(path.relative_to(root))
         found.append(Boxes(name, size_px, labels, rows[:, 1]))
     with appearing_folder(options.out) as temporary:
         WRITERS[options.format](temporary, found, detector.class_names)

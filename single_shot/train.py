@@ -22,7 +22,7 @@ from single_shot.anchor_plan import plan_anchors
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed
 from single_shot.files import locked, sha256
-from single_shot.memory import ADVICE, check_memory, is_out_of_memory
+from single_shot.memory import ADVICE, check_memory, explain_shortage
 from single_shot.recipes import NARROW, RECIPES, Recipe
 from single_shot.resuming import Autosave, fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
@@ -261,17 +261,13 @@ def train_network(
 
 def run(options: Namespace) -> Answer:
     """Train, score on held-out images, write what stays of the run; return the Answer."""
-    with locked(out_of(options)):
+    with locked(out_of(options)), explain_shortage(f"{ADVICE}, and add --restart"):
         try:
             return train_and_report(options)
         except FloatingPointError as error:
             raise InputError(
                 f"{error}. Train again with a lower --learning-rate and --restart"
             ) from error
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise InputError(f"not enough memory: {ADVICE}, and add --restart") from error
 
 
 def train_and_report(options: Namespace) -> Answer:

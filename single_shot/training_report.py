@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from mxnet import gluon
 
 VOC_MODES = {"voc07": "11-point", "voc_area": "area"}
+SAME_CLASS = ("localisation", "duplicate")  # errors about an object of the class that was said
 SCORED = ("precision_recall.png", "detections.png", "worst.png")
 REPORT = ("card.json", "history.json", "curves.png", *SCORED)
 
@@ -125,11 +126,16 @@ def leave_out_difficult(
 
 
 def draw_worst(
-    detections: Sequence[np.ndarray], dataset: gluon.data.Dataset, count: int = 6, columns: int = 3
+    detections: Sequence[np.ndarray],
+    dataset: gluon.data.Dataset,
+    count: int = 6,
+    columns: int = 3,
+    inches: float = 5,
 ) -> Figure:
     """Return a figure of the images of a data set with most errors, and of what kinds they are.
 
     detections, dataset: as for `evaluate`; those with a score below DISPLAY_THRESHOLD are left out.
+    inches: width of a column.
     """
     judged = []
     for found, objects, difficult in zip(detections, dataset.labels, dataset.difficult):
@@ -139,12 +145,13 @@ def draw_worst(
     worst = sorted(range(len(judged)), key=lambda index: -num_errors(judged[index][2]))[:count]
     places = getattr(dataset, "images", [f"image {index}" for index in range(len(dataset))])
     titles = [f"{name_of(places[k])}: {num_errors(judged[k][2])} errors" for k in worst]
-    axes = panels([dataset[index][0] for index in worst], titles, min(columns, len(worst)), 15)
+    columns = min(columns, len(worst))
+    axes = panels([dataset[index][0] for index in worst], titles, columns, inches * columns)
     for ax, index in zip(axes, worst):
         found, objects, judgement = judged[index]
         draw_verdicts(ax, found, objects, judgement, dataset.class_names)
     axes[0].figure.suptitle(
-        "Held-out images with most errors. Green: right, orange: wrong, blue: missed"
+        "Held-out images with most errors\ngreen: right, orange: wrong, blue: missed"
     )
     return axes[0].figure
 
@@ -173,7 +180,9 @@ def draw_verdicts(
     wrong = judgement.verdicts != RIGHT
     draw_boxes(ax, detections[~wrong, 2:], colors=POSITIVE_COLOR)
     texts = [
-        f"{verdict}: {class_names[int(row[0])]} {row[1]:.2f}"
+        f"{verdict} {row[1]:.2f}"
+        if verdict in SAME_CLASS  # the object says which; a short tag hides less of it
+        else f"{verdict}: {class_names[int(row[0])]} {row[1]:.2f}"
         for verdict, row in zip(judgement.verdicts[wrong], detections[wrong])
     ]
     draw_boxes(ax, detections[wrong, 2:], texts, PREDICTION_COLOR)

@@ -82,6 +82,15 @@ def test_a_label_of_almost_no_size_counts_as_one_of_the_least():
         assert min(min(sizes) for sizes in plan.sizes) >= anchor_plan.LEAST_SIZE
 
 
+@pytest.mark.parametrize("ratios", [(1 / 400,), (400,), (1 / 400, 1, 400)])
+def test_thin_objects_get_anchors_of_a_ratio_that_can_be_drawn(ratios):
+    """Poles, cracks and wires: their own ratio would be rounded to zero."""
+    labels = [objects(0.04, 20, ratio) for ratio in ratios]
+    _, plan = anchor_plan.plan_anchors(labels, 128)
+    least, greatest = anchor_plan.RATIO_BOUNDS
+    assert all(least <= ratio <= greatest for ratio in plan.ratios) and 0 < plan.fit < 1
+
+
 def test_a_map_without_sizes_keeps_those_larger_than_any_object():
     placed = anchor_plan.place_sizes([0.05, 0.45], [16, 8, 4, 2, 1], SIZES)
     assert placed[0] == (0.05,) and placed[1] == (0.45,)

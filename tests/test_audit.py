@@ -1,16 +1,21 @@
 """An audit: what is suspicious in an image, in which order, and the files that tell it."""
 
 import json
+import re
 import shutil
 
-from single_shot.audit import parts_of, pooled, rank, suspicions_of
+from single_shot import audit, memory
+from single_shot.audit import Suspicion, draw_suspicions, parts_of, pooled, rank, suspicions_of
 from single_shot.command import main
 from single_shot.prepared_folder import open_prepared
 
 import numpy as np
 import pytest
+from mxnet.base import MXNetError
 
+from tests.figure_texts import unreadable
 from tests.labels.label_files import write_source
+from tests.test_train import interrupt_at
 
 LABELS = np.array([[0, 0.1, 0.1, 0.4, 0.4], [1, 0.6, 0.6, 0.9, 0.9]])
 
@@ -74,6 +79,22 @@ def test_the_kinds_take_turns():
     ranked = rank([LABELS] * 3, detections)
     kinds = [each.kind for _, each in ranked]
     assert kinds == ["no such object", "loose box", "no such object"]
+
+
+def test_titles_of_small_panels_can_be_read():
+    sizes_px = [(180, 320), (240, 180), (240, 180)] * 2
+    pictures = [(np.zeros((*size, 3), dtype=np.uint8), None) for size in sizes_px]
+    labels, images = [np.array([[0, 0.1, 0.1, 0.5, 0.5]])] * 6, [f"photo_{k}.jpg" for k in range(6)]
+    dataset = Pictures(pictures)
+    dataset.labels, dataset.class_names, dataset.images = labels, ("frill",), images
+    ranked = [(k, Suspicion("no such object", 0.9, 0, None, None)) for k in range(6)]
+    figure = draw_suspicions(dataset, ranked)
+    figure.set_size_inches(4.8, 4.4)
+    assert unreadable(figure) == []
+
+
+class Pictures(list):
+    """Pictures to which a test gives labels."""
 
 
 def test_every_image_is_in_one_part():
@@ -141,3 +162,57 @@ def test_mended_labels_are_judged_anew(prepared, tmp_path):
     assert main(["prepare", str(source), "--out", str(prepared)]) == 0
     assert main(words) == 0
     assert len(set((tmp_path / "audit").glob("part-*.npz")) - before) == 2
+
+
+@pytest.fixture
+def words(prepared, tmp_path):
+    """An audit of one epoch each, as the command takes it."""
+    words = ["audit", str(prepared), "--out", str(tmp_path / "audit"), "--parts", "2"]
+    return [*words, "--epochs", "1", "--recipe", "lesson"]
+
+
+def test_a_set_with_nothing_suspicious_is_called_so(words, tmp_path, capsys, monkeypatch):
+    assert main(words) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(audit, "suspicions_of", lambda *_: [])
+    assert main(words) == 0
+    assert "nothing suspicious" in capsys.readouterr().out
+    assert json.loads((tmp_path / "audit/audit.json").read_text()) == []
+    assert not (tmp_path / "audit/audit.png").exists()  # which showed what is no longer listed
+
+
+def test_an_audit_that_was_stopped_makes_way_for_one_with_other_settings(
+    words, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 2)
+        assert main([*words, "--epochs", "2"]) == 130
+    (stopped,) = (tmp_path / "audit").glob("*.running")
+    assert main(words) == 0
+    assert [*(tmp_path / "audit").glob("*.running")] == [stopped]  # which can still go on
+    assert main([*words, "--epochs", "2"]) == 0
+    assert not stopped.exists()
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (
+            FloatingPointError("epoch 1: the class loss is nan"),
+            "loss of a training is no longer a number; .* --recipe",
+        ),
+        (MXNetError("Failed to allocate CPU Memory"), "not enough memory: .* --recipe"),
+        (None, "GB are free; .* --recipe"),
+    ],
+)
+def test_what_ends_a_training_is_said_in_the_words_of_an_audit(
+    words, capsys, monkeypatch, error, message
+):
+    interrupt_at(monkeypatch, 1, error)
+    if error is None:
+        monkeypatch.setattr(memory, "available_memory", lambda: 1)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert re.search(message, said)
+    assert not any(option in said for option in ("--restart", "--batch-size", "--learning-rate"))

@@ -39,6 +39,12 @@ def test_a_training_must_fit(monkeypatch):
         memory.check_memory(16, 256, width=1.0)
 
 
+def test_memory_grows_with_the_batch_and_with_the_width():
+    wide, narrow = memory.memory_needed(32, 300, 1.0), memory.memory_needed(32, 300)
+    assert wide == 4 * narrow == 4 * memory.memory_needed(8, 300, 1.0) == 11.52e9
+    assert memory.memory_needed(32, 300, 1 / 8) == narrow
+
+
 def test_a_gpu_does_not_need_main_memory(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1)
     memory.check_memory(17, 256, ctx=mx.gpu(0))

@@ -5,13 +5,20 @@ import json
 from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
 from single_shot.onnx_graph.before import before_graph
-from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx
+from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx, open_session
 from single_shot.weights import begin_with_imagenet
 from utils import ssdlite
 from utils.comparison import assert_same_detections
 from utils.context import seed_everything
 from utils.data import MEAN, STD
-from utils.detection import MAX_DETECTIONS, Detector, detect, load_detector
+from utils.detection import (
+    MAX_DETECTIONS,
+    Detector,
+    anchor_rows,
+    detect,
+    load_detector,
+    preprocess,
+)
 from utils.networks import build_network, describe_ssd, describe_ssdlite
 
 import cv2
@@ -21,7 +28,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings, strategies
 from mxnet import image as mxnet_image
-from onnx import helper
+from onnx import helper, numpy_helper
 
 TOY = DATA_ROOT / "pretrained" / "toy_ssd_multi.params"
 SIZES = ((1, 1), (20, 4000), (4000, 20), (128, 128), (100, 60), (90, 300), (375, 500), (700, 700))
@@ -43,6 +50,27 @@ def toy():
     return detector, OnnxDetector(content, "toy.onnx"), content
 
 
+def exported_from(detector, **options):
+    """The exported twin of a detector."""
+    return OnnxDetector(onnx_graph.build(detector, 0.5, 0.45, **options).SerializeToString(), "a")
+
+
+def an_ssd(layout, width):
+    """An SSD with random weights."""
+    seed_everything()
+    names = tuple("abcdefg")
+    net = build_network(describe_ssd(layout, width, True), len(names))
+    return Detector(net, names, int(layout[3:]), per_class=True)
+
+
+def an_ssdlite():
+    """An SSDLite on the base that ImageNet taught, with random predictors."""
+    seed_everything()
+    net = build_network(describe_ssdlite(ssdlite.SIZES, ssdlite.RATIOS), num_classes=3)
+    begin_with_imagenet(net)
+    return Detector(net, ("a", "b", "c"), 128, per_class=True)
+
+
 def assert_same(detector, exported, images, threshold, atol=1e-3):
     """Both must find the same in every image; sizes are fractions of the image."""
     for image in images.values():
@@ -61,23 +89,92 @@ def test_an_exported_toy_ssd_finds_the_same(toy, threshold):
 @pytest.mark.parametrize("layout, width", [("ssd300", 1 / 8), ("ssd512", 1 / 16)])
 def test_an_exported_ssd_finds_the_same(layout, width):
     """With random weights all scores are close and boxes are many: the hardest case for order."""
-    seed_everything()
-    names = tuple("abcdefg")
-    net = build_network(describe_ssd(layout, width, True), len(names))
-    detector = Detector(net, names, int(layout[3:]), per_class=True)
-    exported = OnnxDetector(onnx_graph.build(detector, 0.5, 0.45).SerializeToString(), "ssd.onnx")
+    detector = an_ssd(layout, width)
+    exported = exported_from(detector)
     chosen = {name: samples()[name] for name in ("multi_four.jpg", "100 x 60", "375 x 500")}
     assert_same(detector, exported, chosen, 0.05)
 
 
 def test_an_exported_ssdlite_finds_the_same():
-    seed_everything()
-    net = build_network(describe_ssdlite(ssdlite.SIZES, ssdlite.RATIOS), num_classes=3)
-    begin_with_imagenet(net)
-    detector = Detector(net, ("a", "b", "c"), 128, per_class=True)
-    exported = OnnxDetector(onnx_graph.build(detector, 0.5, 0.45).SerializeToString(), "lite.onnx")
+    detector = an_ssdlite()
     image = cv2.resize(samples()["multi_four.jpg"], (128, 128))
-    assert_same(detector, exported, {"image": image}, 0.05)
+    assert_same(detector, exported_from(detector), {"image": image}, 0.05)
+
+
+DETECTORS = {
+    "ToySSD": lambda: load_detector(TOY, compiled=False),
+    "SSDLite": an_ssdlite,
+    "SSD300": lambda: an_ssd("ssd300", 1 / 8),
+}
+
+
+@pytest.fixture(scope="module", params=DETECTORS)
+def detector(request):
+    """A detector of each kind of network."""
+    return DETECTORS[request.param]()
+
+
+def four_pictures(width, height):
+    """A crowded picture, an empty one, the crowd mirrored, and another: (4, height, width, 3)."""
+    crowded, other = (samples()[name] for name in ("multi_four.jpg", "multi_three.jpg"))
+    pictures = (crowded, np.full_like(crowded, 128), crowded[:, ::-1], other)
+    return np.stack([cv2.resize(picture, (width, height)) for picture in pictures])
+
+
+# Shapes that are resized in whole numbers, where not a level of 255 differs from OpenCV.
+BATCH_SIZES = ((1, 1), (20, 900), (900, 20), (128, 128), (100, 60), (90, 300))
+
+
+def test_a_batch_gives_the_same_as_one_by_one(detector):
+    one_by_one, exported = exported_from(detector), exported_from(detector, batch=True)
+    assert exported.takes_batches and not one_by_one.takes_batches
+    for size in BATCH_SIZES:
+        pictures = four_pictures(*size)
+        scale = np.array([1, 1, *size, *size])
+        for picture, rows in zip(pictures, exported.find_batch(pictures, 0.05), strict=True):
+            expected = one_by_one.find(picture, 0.05)
+            cut = expected[-1, 1] if len(expected) == MAX_DETECTIONS else 0.05
+            assert_same_detections(rows / scale, expected / scale, 1e-3, cut_score=cut)
+
+
+def test_a_batch_leaves_out_no_picture_where_nothing_is_found():
+    exported = exported_from(DETECTORS["ToySSD"](), batch=True)
+    pictures = four_pictures(100, 60)
+    rows = exported.find_batch(pictures[[1, 0, 1]])
+    assert [len(each) for each in rows] == [0, len(exported.find(pictures[0])), 0]
+    assert len(rows[1]) > 2
+    assert [each.shape for each in exported.find_batch(pictures[[1, 1]])] == [(0, 6), (0, 6)]
+    indices = exported.session.run(["batch_indices"], {"image": pictures[[0, 1, 0]]})[0]
+    assert indices.dtype == np.int64 and indices.tolist() == [0] * len(rows[1]) + [2] * len(rows[1])
+
+
+def test_no_picture_of_a_batch_takes_the_places_of_another():
+    exported = exported_from(an_ssd("ssd300", 1 / 8), batch=True)
+    counts = [len(rows) for rows in exported.find_batch(four_pictures(90, 300), 0.0)]
+    assert counts == [MAX_DETECTIONS] * 4
+
+
+def test_a_raw_file_says_what_the_network_says_of_every_anchor(detector):
+    """`anchor_rows` clips boxes and keeps the best class alone; the file does neither."""
+    content = onnx_graph.build_raw(detector).SerializeToString()
+    session = open_session(content, "raw.onnx")
+    assert [each.name for each in session.get_outputs()] == ["boxes", "probabilities"]
+    for size in BATCH_SIZES:
+        pictures = four_pictures(*size)
+        for picture, boxes, probabilities in zip(
+            pictures, *session.run(None, {"image": pictures}), strict=True
+        ):
+            anchors, *predictions = detector.net(preprocess(picture, detector.image_size))
+            rows = anchor_rows(anchors[0], *(each[0] for each in predictions))
+            assert probabilities.shape == (len(rows), len(detector.class_names))
+            chosen = probabilities[np.arange(len(rows)), rows[:, 0].astype(int)]
+            assert np.abs(chosen - rows[:, 1]).max() < 1e-3
+            assert np.abs(probabilities.max(axis=1) - rows[:, 1]).max() < 1e-3
+            assert probabilities.sum(axis=1).max() < 1 + 1e-6
+            fractions = boxes / np.tile(size, 2)
+            half_a_pixel = 0.5 / detector.image_size
+            assert np.abs(fractions.clip(0, 1) - rows[:, 2:]).max() < half_a_pixel
+            assert fractions.min() < 0 and fractions.max() > 1
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +287,103 @@ def test_a_file_that_finds_something_else_is_not_written(tmp_path, capsys, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("part", ["detect", "evaluate"])
+def test_a_raw_file_is_written_and_refused(part, tmp_path, capsys):
+    out = tmp_path / "raw.onnx"
+    assert command.main(["export", str(TOY), "--raw", "--out", str(out), "--json"]) == command.DONE
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["outputs"] == ["boxes", "probabilities"]
+    assert answer["compared"]["boxes"] > 6 * 2 * 1364  # all anchors, and those shown once more
+    facts = {p.key: json.loads(p.value) for p in onnx.load(out).metadata_props}
+    assert facts["class_names"] == ["frill", "sprig", "zest"]
+    assert "none for the background" in facts["probabilities"] and "pixels" in facts["boxes"]
+    source = {"detect": str(DATA_ROOT / "samples"), "evaluate": "multi"}[part]
+    assert command.main([part, str(out), source]) == command.UNUSABLE
+    words = capsys.readouterr().err
+    assert str(out) in words and "`single-shot export` without --raw" in words
+
+
+def test_a_batch_file_is_written_and_used_like_any_other(tmp_path, capsys):
+    out = tmp_path / "batch.onnx"
+    words = ["export", str(TOY), "--batch", "--out", str(out), "--json"]
+    assert command.main(words) == command.DONE
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["outputs"] == ["boxes", "scores", "class_ids", "batch_indices"]
+    found = {}
+    for path in (out, TOY):
+        words = ["detect", str(path), str(DATA_ROOT / "samples"), "--out", str(tmp_path / "found")]
+        assert command.main([*words, "--json"]) == command.DONE
+        rows = json.loads(capsys.readouterr().out)["detections"]
+        found[path] = [(row["file"], row["class"]) for row in rows]
+    assert sorted(found[out]) == sorted(found[TOY]) != []
+
+
+def test_the_usual_file_is_for_one_picture_and_three_names(toy):
+    """Programs unpack what they get of it into three."""
+    session = toy[1].session
+    assert [each.name for each in session.get_outputs()] == ["boxes", "scores", "class_ids"]
+    inputs = {each.name: each.shape for each in session.get_inputs()}
+    assert list(inputs)[0] == "image" and inputs["image"] == [1, "H", "W", 3]
+
+
+def set_constant(name, change):
+    """A spoiler that changes a constant of the graph."""
+
+    def spoil(model):
+        each = next(each for each in model.graph.initializer if each.name == name)
+        each.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(each)), name))
+
+    return spoil
+
+
+def all_from_the_first(model):
+    """Have the rows of all images say that they are from the first."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["right" if name == "batch_indices" else name for name in names]
+    model.graph.node.append(helper.make_node("Sub", ["right", "right"], ["batch_indices"]))
+
+
+def roots_of_probabilities(model):
+    """Change the probabilities alone."""
+    next(node for node in model.graph.node if "probabilities" in node.output).op_type = "Sqrt"
+
+
+@pytest.mark.parametrize(
+    "option, spoil",
+    [
+        ("--raw", set_constant("variances", lambda values: values * np.float32(1.1))),
+        ("--raw", roots_of_probabilities),
+        ("--batch", all_from_the_first),
+    ],
+)
+def test_a_spoiled_file_is_not_written(option, spoil, tmp_path, capsys, monkeypatch):
+    builder = "build_raw" if option == "--raw" else "build"
+
+    def spoiled_build(*arguments):
+        model = getattr(onnx_graph, builder)(*arguments)
+        spoil(model)
+        return model
+
+    monkeypatch.setattr(export, builder, spoiled_build)
+    out = tmp_path / "multi.onnx"
+    assert command.main(["export", str(TOY), option, "--out", str(out)]) == command.UNUSABLE
+    assert "the file would not" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bad_arguments(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["export", str(TOY), "--out", "multi.txt"])
+    with pytest.raises(SystemExit):
+        command.main(["export", str(TOY), "--raw", "--int8", "multi"])
+    assert "not allowed with" in capsys.readouterr().err
+    assert command.main(["export", str(TOY), "--raw", "--nms", "0.3"]) == command.UNUSABLE
+    assert "leave out --threshold and --nms" in capsys.readouterr().err
     words = ["export", str(TOY), "--out", str(tmp_path / "a.onnx"), "--compare-on", str(tmp_path)]
+    assert command.main(words) == command.UNUSABLE
+    assert "holds no image" in capsys.readouterr().err
+    (tmp_path / "._a.jpg").write_bytes(b"macOS's")
     assert command.main(words) == command.UNUSABLE
     assert "holds no image" in capsys.readouterr().err
     assert command.main(["export", str(tmp_path / "none.params")]) == command.UNUSABLE

@@ -47,3 +47,17 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(photos, tmp_
     assert "broken.jpg: no whole image" in captured.err and "in 3 images" in captured.out
     assert main(words) == 2  # the folder is there
     assert "exists; remove it" in capsys.readouterr().err
+
+
+def test_two_pictures_of_one_name_are_refused_before_any_is_looked_at(
+    photos, tmp_path, capsys, monkeypatch
+):
+    shutil.copy(photos / "day" / "multi_four.jpg", photos / "day" / "multi_four.png")
+    words = ["suggest", str(CHECKPOINT), str(photos), "--out", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr("single_shot.suggest.load_detector", None)
+        assert main([*words, "--format", "yolo"]) == 2
+    message = capsys.readouterr().err
+    assert "day/multi_four.png" in message and "day/multi_four.jpg" in message
+    assert not (tmp_path / "out").exists()
+    assert main(words) == 0  # COCO has the whole names

@@ -15,6 +15,7 @@ from single_shot.labels.im2rec import read_lst, read_rec
 from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
 from single_shot.labels.pictures import SUFFIXES as PICTURE_SUFFIXES
+from single_shot.labels.pictures import is_hidden
 from single_shot.labels.supervisely import read_supervisely
 from single_shot.labels.via import read_via
 from single_shot.labels.voc import read_folder, read_sets
@@ -102,7 +103,7 @@ def _files(folder):
     """Return the files in a folder and below it, hidden ones apart, in order."""
     found = (path for path in folder.rglob("*") if path.is_file())
     files = sorted(islice(found, FILES_LISTED))
-    return [p for p in files if not any(s.startswith(".") for s in p.relative_to(folder).parts)]
+    return [path for path in files if not is_hidden(path, folder)]
 
 
 def _sample(paths: Iterable[Path]) -> list[Path]:

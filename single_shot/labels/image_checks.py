@@ -7,7 +7,7 @@ from pathlib import Path
 
 from single_shot.labels.annotations import Annotations, Finding, SizeMismatch, read_annotated
 from single_shot.labels.groups import look_of
-from single_shot.labels.pictures import SUFFIXES
+from single_shot.labels.pictures import pictures_in
 from utils.records import RecordError
 
 
@@ -79,8 +79,8 @@ def images_without_annotation(parts: Sequence[Annotations]) -> list[Finding]:
             path,
         )
         for folder, annotation in sorted(folders.items())
-        for path in sorted(folder.iterdir() if folder.is_dir() else [])
-        if path.suffix.lower() in SUFFIXES and path not in files
+        for path in pictures_in(folder)
+        if path not in files
     ]
 
 

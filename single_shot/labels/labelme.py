@@ -11,6 +11,7 @@ from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, as
 from single_shot.labels.csv_labels import FORM
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_side
+from single_shot.labels.pictures import is_hidden
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_circle
 
@@ -31,7 +32,7 @@ def read_labelme(
     file.
     """
     folder = Path(folder)
-    paths = sorted(folder.rglob("*.json"))
+    paths = sorted(path for path in folder.rglob("*.json") if not is_hidden(path, folder))
     raw_images, findings = [], []
     for path in paths:
         try:

@@ -47,15 +47,31 @@ class RecordedImage:
         return self.name
 
 
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Return whether a path below a folder is that of a hidden file, or of one in a hidden folder.
+
+    macOS leaves a `._a.jpg` for every `a.jpg` in archives and on disks that others read.
+    """
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return what has a picture's ending, in any case, and is not hidden, in order of the names.
+
+    pattern: `**/*` for folders within the folder too. A folder that is not there holds none.
+    """
+    found = (path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not is_hidden(path, folder))
+
+
 def pictures_by_stem(folder: Path) -> dict[str, list[Path]]:
     """Return the pictures in a folder by their names without ending, in Unicode's composed form.
 
-    The endings may have any case. Hidden files, such as macOS leaves in archives, do not count.
+    Which those are: see `pictures_in`.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            found.setdefault(unicodedata.normalize("NFC", path.stem), []).append(path)
+    for path in pictures_in(folder):
+        found.setdefault(unicodedata.normalize("NFC", path.stem), []).append(path)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import Finding
-from single_shot.labels.pictures import limited_size, read_picture
+from single_shot.labels.pictures import read_picture
 from utils.figures.drawing import draw_boxes, panels, to_png
 from utils.records import RecordError
 
@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 REPORT_FILES = ("report.json", "report.txt", "findings.png")
 PICTURES = 12
 PICTURE_SIDE_PX = 480
+FRAMED_SIDE_PX = 600  # with the ground around it, on which boxes beyond the image are seen
+GROUND = 225
 BOX_COLOR = "#D55E00"
 
 
@@ -60,11 +62,12 @@ def summary(findings: Sequence[Finding], most: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def draw_findings(findings: Sequence[Finding]) -> Figure | None:
+def draw_findings(findings: Sequence[Finding], inches: float = 4) -> Figure | None:
     """Return a figure of images with their offending boxes, or None where there is none to draw.
 
-    Faults come first, and images with most of them; at most PICTURES images are drawn. A box that
-    reaches beyond its image is drawn up to the border.
+    Faults come first, and images with most of them; at most PICTURES images are drawn, each on
+    grey ground. A box that reaches beyond the ground is drawn up to its border.
+    inches: width of a column.
     """
     by_image = {}
     for each in findings:
@@ -76,27 +79,35 @@ def draw_findings(findings: Sequence[Finding]) -> Figure | None:
         if len(drawn) == PICTURES:
             break
         try:
-            drawn.append((_small(read_picture(image)), found))
+            drawn.append((*_framed(read_picture(image)), found))
         except RecordError:  # that the image cannot be read is a finding of its own
             continue
     if not drawn:
         return None
-    pictures, groups = zip(*drawn)
+    pictures, places, groups = zip(*drawn)
+    columns = min(3, len(drawn))
     titles = [f"{Path(str(found[0].image)).name}" for found in groups]
-    axes = panels(pictures, titles, columns=min(3, len(drawn)), width=4 * min(3, len(drawn)))
-    for ax, found in zip(axes, groups):
-        boxes = np.array([_drawn_box(each.box) for each in found])
+    axes = panels(pictures, titles, columns, inches * columns)
+    for ax, place, found in zip(axes, places, groups):
+        boxes = np.array([_drawn_box(each.box, *place) for each in found])
         texts = [f"{each.number}: {each.kind}" for each in found]
         draw_boxes(ax, boxes, texts, BOX_COLOR)
     return axes[0].figure
 
 
-def _small(image):
-    size_px = limited_size(image.shape[1::-1], PICTURE_SIDE_PX)
-    return cv2.resize(image, size_px, interpolation=cv2.INTER_AREA)
+def _framed(image):
+    """Return an image amid a grey square, and where: its upper left corner and size in pixels."""
+    scale = PICTURE_SIDE_PX / max(image.shape[:2])
+    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+    left, top = (FRAMED_SIDE_PX - width) // 2, (FRAMED_SIDE_PX - height) // 2
+    framed = np.full((FRAMED_SIDE_PX, FRAMED_SIDE_PX, 3), GROUND, dtype=np.uint8)
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    framed[top : top + height, left : left + width] = resized
+    return framed, ((left, top), (width, height))
 
 
-def _drawn_box(box):
-    """Return a box with its corners in order and within the image, so that it can be seen."""
-    xmin, ymin, xmax, ymax = np.clip(box, 0, 1)
-    return min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)
+def _drawn_box(box, corner_px, size_px):
+    """Return a box of an image as fractions of its square, corners in order and within it."""
+    corners_px = np.reshape(box, (2, 2)) * size_px + corner_px
+    corners = np.sort(np.clip(corners_px / FRAMED_SIDE_PX, 0, 1), axis=0)
+    return corners.ravel()

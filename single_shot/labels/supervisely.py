@@ -11,6 +11,7 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.csv_labels import FORM
 from single_shot.labels.numbers_in_text import shown, to_side
+from single_shot.labels.pictures import is_hidden
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds
 
@@ -31,7 +32,8 @@ def read_supervisely(
     that occur. choices: see `checks.Choices`. Raises AnnotationError where there is no file.
     """
     folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*.json") if path.parent.name == "ann")
+    paths = sorted(folder.rglob("*.json"))
+    paths = [p for p in paths if p.parent.name == "ann" and not is_hidden(p, folder)]
     if not paths:
         raise AnnotationError(f"{folder}: holds no ann/*.json; is it the folder of the project?")
     raw_images, findings = [], []

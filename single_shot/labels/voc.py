@@ -27,7 +27,7 @@ from single_shot.labels.checks import (
 )
 from single_shot.labels.image_files import IMAGE_FOLDERS
 from single_shot.labels.numbers_in_text import shown, to_side
-from single_shot.labels.pictures import SUFFIXES, pictures_by_stem
+from single_shot.labels.pictures import is_hidden, pictures_by_stem, pictures_in
 from single_shot.labels.safe_files import parse_xml, read_text
 
 VOC_CLASSES = (
@@ -98,13 +98,13 @@ def read_folder(
     folder = Path(folder)
     known = [folder / name for name in ANNOTATION_FOLDERS]
     annotated = next((path for path in known if path.is_dir()), folder)
-    paths = sorted(path for path in annotated.rglob("*") if path.suffix.lower() == ".xml")
+    found = (path for path in annotated.rglob("*") if path.suffix.lower() == ".xml")
+    paths = sorted(path for path in found if not is_hidden(path, annotated))
     if not paths:
         raise VocError(f"{annotated}: holds no .xml file; is it the folder of the annotations?")
     above = [annotated.parent] if annotated != folder or _holds_only_xml(annotated) else []
     known = [place / name for place in (folder, *above) for name in IMAGE_FOLDERS]
-    beside = any(path.suffix.lower() in SUFFIXES for path in annotated.rglob("*"))
-    otherwise = annotated if beside else folder
+    otherwise = annotated if pictures_in(annotated, "**/*") else folder
     root = Path(images) if images else next((path for path in known if path.is_dir()), otherwise)
     pairs = []
     for path in paths:
@@ -114,7 +114,8 @@ def read_folder(
 
 
 def _holds_only_xml(folder):
-    return all(path.suffix.lower() == ".xml" for path in folder.iterdir() if path.is_file())
+    files = (path for path in folder.iterdir() if path.is_file() and not is_hidden(path, folder))
+    return all(path.suffix.lower() == ".xml" for path in files)
 
 
 def _read_files(source, pairs, class_names, choices):

@@ -12,8 +12,12 @@ from urllib.parse import quote
 
 from single_shot.files import write_whole
 from single_shot.labels.voc_writer import annotation_xml
+from utils.files import InputError
 
 import numpy as np
+
+# Of the formats that have a file for each image: the folder of those files, and their ending.
+FILE_OF_IMAGE = {"yolo": ("labels", ".txt"), "voc": ("Annotations", ".xml")}
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,25 @@ class Boxes:
     size_px: tuple[int, int]
     labels: np.ndarray
     scores: np.ndarray
+
+
+def label_paths(format_name: str, names: Sequence[str]) -> list[Path]:
+    """Return where a format has the labels of each image, below its folder; [] if in one file.
+
+    names: of the images, as those of Boxes. Raises InputError where two would share a file.
+    """
+    if format_name not in FILE_OF_IMAGE:
+        return []
+    folder, suffix = FILE_OF_IMAGE[format_name]
+    paths = [Path(folder, name).with_suffix(suffix) for name in names]
+    first: dict[Path, str] = {}
+    for path, name in zip(paths, names, strict=True):
+        if first.setdefault(path, name) != name:
+            raise InputError(
+                f"{name}: its labels and those of {first[path]} would be one file, {path}; rename "
+                "one of the two, or choose --format coco"
+            )
+    return paths
 
 
 def write_coco(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]) -> None:
@@ -53,27 +76,27 @@ def write_coco(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]
 
 def write_yolo(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]) -> None:
     """Write `labels/NAME.txt` for each image, and classes.txt; scores have no place there."""
+    paths = label_paths("yolo", [image.name for image in images])
     write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in class_names))
-    for image in images:
+    for image, path in zip(images, paths, strict=True):
         lines = []
         for class_id, xmin, ymin, xmax, ymax in image.labels.astype(float).tolist():
             box = (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
             lines.append(" ".join([str(int(class_id)), *(f"{value:.6f}" for value in box)]))
-        path = (folder / "labels" / image.name).with_suffix(".txt")
-        write_whole(path, "".join(f"{line}\n" for line in lines))
+        write_whole(folder / path, "".join(f"{line}\n" for line in lines))
 
 
 def write_voc(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]) -> None:
     """Write `Annotations/NAME.xml` for each image, in whole pixels; scores have no place there."""
-    for image in images:
+    paths = label_paths("voc", [image.name for image in images])
+    for image, path in zip(images, paths, strict=True):
         width, height = image.size_px
         canvas = np.broadcast_to(np.uint8(0), (height, width, 3))
         tree = annotation_xml(Path(image.name).stem, canvas, image.labels, class_names)
         for node in tree.iter("filename"):
             node.text = Path(image.name).name
-        path = (folder / "Annotations" / image.name).with_suffix(".xml")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tree.write(path, encoding="utf-8")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        tree.write(folder / path, encoding="utf-8")
 
 
 def write_label_studio(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.numbers_in_text import to_whole
-from single_shot.labels.pictures import SUFFIXES
+from single_shot.labels.pictures import SUFFIXES, is_hidden, pictures_in
 from single_shot.labels.safe_files import find_by_last_parts, read_text
 from single_shot.labels.shapes import bounds_of_flat
 
@@ -86,7 +86,7 @@ def _pairs(folder, images, split):
     if images:
         beside = [folder / "labels" / split, folder / split] if split else [folder / "labels"]
         texts = next((path for path in beside if path.is_dir()), folder)
-        pictures = _pictures(Path(images))
+        pictures = pictures_in(Path(images), "**/*")
         if not pictures:
             raise AnnotationError(f"{images}: no such folder, or no image in it (--images)")
         return [(picture, texts / f"{picture.stem}.txt") for picture in pictures]
@@ -107,7 +107,7 @@ def _pictures_of_set(folder, split):
         return sorted(set(found))
     tried = [folder / "images" / split, folder / split / "images", folder / split]
     for place in tried:
-        if place.is_dir() and (found := _pictures(place)):
+        if place.is_dir() and (found := pictures_in(place, "**/*")):
             return found
     names = " or ".join(f"{path.relative_to(folder)}" for path in tried)
     sets = ", ".join(find_sets(folder)) or "none"
@@ -128,7 +128,7 @@ def _entry(folder, base, text, file):
     if place is None:
         raise AnnotationError(f"{file}: {text} is not in {folder}; mend the path")
     if place.is_dir():
-        return _pictures(place)
+        return pictures_in(place, "**/*")
     if place.suffix.lower() in SUFFIXES:
         return [place]
     lines = (line.strip() for line in read_text(place, MAX_LIST_BYTES).split("\n"))
@@ -148,7 +148,7 @@ def _listed(folder, name, path):
 def _all_pictures(folder):
     """Return the images of a folder without sets; raise AnnotationError where it has none."""
     for place in (folder / "images", folder / DARKNET_IMAGES, folder):
-        found = _pictures(place) if place.is_dir() else []
+        found = pictures_in(place, "**/*") if place.is_dir() else []
         if any(_text_of(picture, folder).is_file() for picture in found):
             return found
     sets = find_sets(folder)
@@ -156,14 +156,6 @@ def _all_pictures(folder):
     raise AnnotationError(
         f"{folder}: no images with text files, as images and labels, {DARKNET_IMAGES}, or side by "
         f"side{hint}"
-    )
-
-
-def _pictures(place):
-    """Return the images in a folder and in those in it, hidden ones apart."""
-    found = (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(
-        p for p in found if not any(s.startswith(".") for s in p.relative_to(place).parts)
     )
 
 
@@ -186,7 +178,9 @@ def _orphans(pairs):
     findings = []
     for texts, pictures in sorted(names.items()):
         for path in sorted(texts.glob("*.txt")):
-            if path not in known and path.name not in (*NAME_FILES, "train.txt", "valid.txt"):
+            if path in known or is_hidden(path, texts):
+                continue
+            if path.name not in (*NAME_FILES, "train.txt", "valid.txt"):
                 message = (
                     f"{path}: no image {path.stem} in {pictures}; put it there or remove the file"
                 )

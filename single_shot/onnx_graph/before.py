@@ -1,4 +1,4 @@
-"""The first part of the graph: from the bytes of an image to what the network wants.
+"""The first part of the graph: from the bytes of images to what the network wants.
 
 The resizing is OpenCV's `INTER_AREA`, as in training: pixels are averaged by area where both sides
 shrink. Where one grows, two neighbours are weighed along each side, in whole numbers as OpenCV has
@@ -47,7 +47,7 @@ NEIGHBOURS = """
 """
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 13]>
-before (uint8[1, H, W, 3] image) => (float[1, 3, {size}, {size}] data, float[4] size_px)
+before (uint8[N, H, W, 3] image) => (float[N, 3, {size}, {size}] data, float[4] size_px)
 <double zero = {{0.0}}, double unit = {{1.0}}, double two = {{2.0}}, double side = {{{size}.0}},
  double steps = {{2048.0}}, int64 place_h = {{1}}, int64 place_w = {{2}},
  int64[1] head = {{0}}, int64[1] tail = {{1}}>
@@ -69,7 +69,7 @@ before (uint8[1, H, W, 3] image) => (float[1, 3, {size}, {size}] data, float[4] 
   w_shrinks = GreaterOrEqual (w, side)
   shrinks = And (h_shrinks, w_shrinks)
   pixels = If (shrinks) <
-    then_branch: graph = by_area () => (float[1, 3, {size}, {size}] averaged) {{
+    then_branch: graph = by_area () => (float[N, 3, {size}, {size}] averaged) {{
       {h_area}{w_area}
       half = Constant <value: tensor = float {{0.5}}> ()
       h_shares = Cast <to: int = {FLOAT}> (h_area)
@@ -85,7 +85,7 @@ before (uint8[1, H, W, 3] image) => (float[1, 3, {size}, {size}] data, float[4] 
       is_two = And (h_is_two, w_is_two)
       averaged = Where (is_two, half_up, half_even)
     }},
-    else_branch: graph = by_neighbours () => (float[1, 3, {size}, {size}] weighed) {{
+    else_branch: graph = by_neighbours () => (float[N, 3, {size}, {size}] weighed) {{
       sixteen = Constant <value: tensor = float {{16.0}}> ()
       four = Constant <value: tensor = double {{4.0}}> ()
       bits = Constant <value: tensor = double {{65536.0}}> ()
@@ -134,9 +134,9 @@ before (uint8[1, H, W, 3] image) => (float[1, 3, {size}, {size}] data, float[4] 
 
 
 def before_graph(size: int) -> onnx.ModelProto:
-    """Return the graph from `image` (1, H, W, 3) uint8 to `data` (1, 3, size, size) float32.
+    """Return the graph from `image` (N, H, W, 3) uint8 to `data` (N, 3, size, size) float32.
 
-    Its other output, `size_px`, is (width, height, width, height) of the image.
+    Its other output, `size_px`, is (width, height, width, height) of the images.
     """
     parts = {f"{side}_area": AREA.format(s=side) for side in "hw"}
     parts |= {f"{side}_neighbours": NEIGHBOURS.format(s=side) for side in "hw"}

@@ -29,8 +29,8 @@ def network_graph(net: gluon.HybridBlock, size: int) -> tuple[onnx.ModelProto, n
     """Return a detector's network as a graph, and its anchors (A, 4) in corner form.
 
     net: as `networks.build_network` makes it, with its weights, not compiled for inference.
-    The graph leads from `data` (1, 3, size, size) float32, normalised, to `cls_preds`
-    (1, A, C + 1) logits and `box_preds` (1, 4 * A).
+    The graph leads from `data` (N, 3, size, size) float32, normalised, to `cls_preds`
+    (N, A, C + 1) logits and `box_preds` (N, 4 * A).
     """
     ctx = next(iter(net.collect_params().values())).list_ctx()[0]
     anchors = net(nd.zeros((1, 3, size, size), ctx=ctx))[0][0].asnumpy()
@@ -53,7 +53,10 @@ def network_graph(net: gluon.HybridBlock, size: int) -> tuple[onnx.ModelProto, n
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return an exported network with one input, `data`, and outputs named as in the course."""
+    """Return an exported network with one input, `data`, and outputs named as in the course.
+
+    It was exported for one image, but nothing in it depends on that: it takes N.
+    """
     constants = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
     names = {
@@ -68,5 +71,7 @@ def plain(model: onnx.ModelProto) -> onnx.ModelProto:
             part[:] = [names.get(name, name) for name in part]
     for output in graph.output:
         output.name = names[output.name]
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
     opset = helper.make_opsetid("", 13)
     return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)

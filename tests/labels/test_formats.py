@@ -3,9 +3,10 @@
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.checks import Choices
 from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
+from single_shot.labels.image_checks import check_images, images_without_annotation
 
 import pytest
-from label_files import write_source
+from label_files import read, write_source
 
 IMAGES = [[(0, 1, 2, 20, 30)], [(1, 5, 5, 9, 9)]]
 
@@ -192,3 +193,15 @@ def test_an_origin_that_does_not_matter_is_said(tmp_path):
     source = write_source(tmp_path, "coco", IMAGES)
     (part,) = read_source(source, "coco", choices=Choices(origin=1))
     assert "--origin: boxes here have edges, so it is not used" in part.conventions
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_hidden_files_beside_those_that_count_change_nothing(tmp_path, name):
+    """As macOS leaves them in archives: `._a.jpg` beside every `a.jpg`."""
+    source = write_source(tmp_path, name, IMAGES)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    assert guess_format(tmp_path)[0] == name
+    found = check_images(read(name, source))
+    assert len(found.items) == 2 and not found.findings
+    assert images_without_annotation([found]) == []

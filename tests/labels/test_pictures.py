@@ -6,6 +6,7 @@ from single_shot.labels.pictures import (
     RecordedImage,
     displayed_size,
     limited_size,
+    pictures_in,
     read_picture,
     to_jpeg,
 )
@@ -137,3 +138,14 @@ def test_a_recorded_image_is_read_as_a_file_is(tmp_path):
     assert to_jpeg(image, read_picture(image), 0) == jpeg(2)
     with pytest.raises(RecordError, match="a.rec record 3: "):
         read_picture(RecordedImage("a.rec record 3", jpeg(2)[:100]))
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    folder = tmp_path / ".cache" / "photos"  # hidden itself, but named
+    names = ["b.JPG", "a.png", "._a.png", "notes.txt", "day/c.webp", "day/.c.webp", ".thumbs/a.jpg"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert pictures_in(folder) == [folder / "a.png", folder / "b.JPG"]
+    assert pictures_in(folder, "**/*") == [*pictures_in(folder), folder / "day/c.webp"]
+    assert pictures_in(tmp_path / "absent") == []

@@ -4,11 +4,20 @@ import json
 from pathlib import Path
 
 from single_shot.labels.annotations import Finding
-from single_shot.labels.report import PICTURES, REPORT_FILES, draw_findings, summary, write_report
+from single_shot.labels.report import (
+    GROUND,
+    PICTURES,
+    REPORT_FILES,
+    draw_findings,
+    summary,
+    write_report,
+)
 
 import pytest
 from label_files import write_images
 from matplotlib.patches import Rectangle
+
+from tests.figure_texts import unreadable
 
 
 @pytest.fixture
@@ -55,9 +64,24 @@ def test_the_images_with_most_faults_are_drawn_first(findings):
     assert tags == [["2: out of range", "3: reversed"], ["1: zero area"]]
     frames = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
     assert [frame.get_bbox().bounds for frame in frames] == [
-        pytest.approx((0, 6, 40, 18)),
-        pytest.approx((4, 6, 32, 18)),
+        pytest.approx((0, 192, 600, 216)),  # of 600 pixels, of which the image has the middle 480
+        pytest.approx((108, 192, 384, 216)),
     ]
+
+
+def test_a_box_beyond_its_image_is_seen(tmp_path):
+    images = write_images(tmp_path, 5)
+    boxes = [(0.1, 0.2, 0.5, 0.6)] * 4 + [(1.03, 0.3, 1.1, 0.5)]
+    found = [
+        Finding("outside image", "", Path("a"), k, images / f"{k}.jpg", box)
+        for k, box in enumerate(boxes)
+    ]
+    figure = draw_findings(found, inches=2)
+    assert unreadable(figure) == [] and tuple(figure.get_size_inches())[0] == 6
+    (frame,) = (p for p in figure.axes[4].patches if isinstance(p, Rectangle))
+    assert frame.get_bbox().x0 > 60 + 480 and frame.get_bbox().x1 < 600
+    ground = figure.axes[4].images[0].get_array()
+    assert (ground[:, 545:] == GROUND).all() and (ground[300, 70:530] != GROUND).any()
 
 
 def test_nothing_to_draw_is_no_picture(tmp_path, findings):

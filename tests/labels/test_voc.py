@@ -246,3 +246,11 @@ def test_the_image_of_the_own_name_comes_before_the_one_that_is_stated(tmp_path)
         for file in (folder / "JPEGImages").iterdir():
             file.unlink()
         picture.write_bytes(content)
+
+
+def test_a_hidden_file_among_the_annotations_hides_no_images(tmp_path):
+    """Such as macOS' `.DS_Store`: the images are still looked for beside the folder."""
+    folder = write_folder(tmp_path, an_object((1, 1, 10, 10)))
+    (folder / "Annotations/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    items = read_folder(folder / "Annotations").items
+    assert items and {item.image.parent for item in items} == {folder / "JPEGImages"}

@@ -4,6 +4,7 @@ import json
 
 from single_shot.labels.formats import guess_format, read_source
 from single_shot.labels.writers import WRITERS, Boxes
+from utils.files import InputError
 
 import numpy as np
 import pytest
@@ -48,3 +49,20 @@ def test_coco_and_label_studio_keep_the_scores(tmp_path):
     assert task["data"]["image"] == "/data/local-files/?d=a%20b.jpg"
     assert task["predictions"][0]["score"] == 0.5
     assert [each["score"] for each in task["predictions"][0]["result"]] == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_two_images_never_share_one_file_of_labels(tmp_path, name):
+    names = ["day/a.jpg", "day/a.png", "a.jpg"]
+    boxes = [Boxes(each, SIZE_PX, fractions(IMAGES[0]), np.ones(2)) for each in names]
+    folder = tmp_path / "out"
+    if name in ("coco", "label-studio"):  # one file, which has the whole names
+        WRITERS[name](folder, boxes, NAMES)
+        content = json.loads(next(folder.iterdir()).read_text())
+        assert len(content["images"] if name == "coco" else content) == 3
+        return
+    with pytest.raises(InputError, match=r"day/a.png: .* day/a.jpg .*--format coco"):
+        WRITERS[name](folder, boxes, NAMES)
+    assert not folder.exists()
+    WRITERS[name](folder, boxes[1:], NAMES)
+    assert len([*folder.rglob("a.*")]) == 2
