@@ -834,8 +834,8 @@ DEFECTS = [
     Defect(
         "two runs share a folder",
         "single_shot/train.py",
-        "with locked(out_of(options)):",
-        "if True:",
+        "with locked(out_of(options)), explain_shortage(",
+        "with explain_shortage(",
         ("tests/test_train.py", "-k", "two_runs"),
     ),
     Defect(
