@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Annotation
 
 LONGEST_TAG = 40  # characters; a longer one would leave the picture no room
@@ -46,7 +47,7 @@ class Tag(Annotation):
         side = "left" if xmin - left < (right - left) / 2 else "right"
         self._stand(side, "top", ymin - top > (bottom - top) / 10)
 
-    def draw(self, renderer) -> None:
+    def draw(self, renderer: RendererBase) -> None:
         """Draw the tag at the first place that is free, or else at the first in sight."""
         tags = [tag for tag in self.axes.texts if isinstance(tag, Tag)]
         rims = renderer.points_to_pixels(2 * RIM)  # of both tags
