@@ -176,6 +176,13 @@ def check_set_up(notebook):
     return problems
 
 
+def check_profile(notebook):
+    """It was stored with the profile `class`, which the first code cell shows."""
+    (_, first), *_ = code_cells(notebook)
+    shown = [output.get("data", {}).get("text/plain") for output in first.outputs]
+    return [] if shown == ["RunProfile(name='class')"] else [f"the first code cell shows {shown}"]
+
+
 def check_sections(notebook):
     """The lesson ends with Remarks, Summary, Questions and Exercises of the right length."""
     text = markdown(notebook).split("<!-- links")[0]
@@ -334,6 +341,7 @@ COMMON_CHECKS = [  # of lessons and of solutions
     check_outputs,
     check_alt_text,
     check_set_up,
+    check_profile,
     check_machine,
     check_size,
     check_definitions,

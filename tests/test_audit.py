@@ -98,8 +98,17 @@ class Pictures(list):
 
 
 def test_every_image_is_in_one_part():
-    parts = parts_of(10, 3, 0)
+    parts = parts_of(range(10), 3, 0)
     assert sorted(np.concatenate(parts)) == list(range(10)) and {len(p) for p in parts} == {3, 4}
+
+
+def test_what_belongs_together_is_in_one_part():
+    groups = [0, 1, 1, 2, 1, 3, 3, 4, 5, 6]
+    for seed in range(20):
+        parts = parts_of(groups, 3, seed)
+        assert sorted(np.concatenate(parts)) == list(range(10))
+        of_parts = [{groups[index] for index in part} for part in parts]
+        assert sum(map(len, of_parts)) == 7 and {len(p) for p in parts} <= {3, 4}
 
 
 @pytest.fixture
@@ -137,9 +146,12 @@ def test_parts_are_data_sets_of_their_own(prepared):
     assert part.images == [dataset.images[5], dataset.images[2]]
     np.testing.assert_array_equal(part[1][0], dataset[2][0])
     assert len({dataset.sha256, part.sha256, dataset.subset([2, 5]).sha256}) == 3
-    (prepared / "images.json").write_text('{"train": ["a"], "val": []}')
-    with pytest.raises(ValueError, match="images.json: does not name"):
-        open_prepared(prepared, "train")
+    assert part.groups == [dataset.groups[5], dataset.groups[2]] and len(set(dataset.groups)) == 8
+    content = json.loads((prepared / "images.json").read_text())
+    for wrong in ({"train": ["a"], "val": []}, content | {"groups": {"train": [0, 1]}}):
+        (prepared / "images.json").write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match="images.json: does not name"):
+            open_prepared(prepared, "train")
     (prepared / "images.json").unlink()  # of an older version
     assert open_prepared(prepared, "val").images == ["image 0", "image 1"]
 

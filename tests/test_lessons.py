@@ -81,6 +81,38 @@ def test_overview_has_the_lesson_and_its_minutes(path):
     assert re.search(rf"\]\({path.name}\).*\| {minutes} min", overview)
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_overview_says_how_long_the_lesson_runs(path):
+    overview = (NOTEBOOKS / "README.md").read_text()
+    (stated,) = re.findall(rf"\]\({path.name}\).*\| ([^|]+) \|$", overview, re.MULTILINE)
+    said = re.search(r"it runs in (.+?) on two CPU cores", read(path).cells[0].source).group(1)
+    assert seconds_of(said) == seconds_of(stated)
+
+
+def seconds_of(text):
+    """Return a time such as `20 s`, `1 min` or `half a minute` in seconds."""
+    words = {"half a minute": 30, "a minute and a half": 90}
+    if text in words:
+        return words[text]
+    number, unit = text.split()
+    return int(number) * {"s": 1, "seconds": 1, "min": 60, "minute": 60, "minutes": 60}[unit]
+
+
+def test_the_front_page_counts_the_side_rooms():
+    rooms = [path for path in LESSONS if not path.name.partition("_")[0].isdigit()]
+    assert len(rooms) == 12 and "Twelve side rooms" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_solutions_have_the_title_of_their_lesson(path):
+    title, solutions = (
+        read(each).cells[0].source.partition("\n")[0]
+        for each in (path, NOTEBOOKS / "solutions" / path.name)
+    )
+    begin, end = re.fullmatch(r"# Solutions: (.+)", solutions).group(1), title.removeprefix("# ")
+    assert end.startswith(begin) and end.removeprefix(begin)[:1] in ("", ":", ",")
+
+
 # --- Each check can fail --------------------------------------------------------------------------
 
 
@@ -108,6 +140,12 @@ def add_stream(notebook, name, text):
 
 def add_display(notebook, **data):
     code_cell(notebook).outputs.append(nbformat.v4.new_output("display_data", data=data))
+
+
+def show_profile(notebook, text):
+    """Store another output of the first code cell."""
+    _, cell = lesson_checks.code_cells(notebook)[0]
+    cell.outputs[0]["data"]["text/plain"] = text
 
 
 def marked_cell(notebook, mark):
@@ -163,6 +201,7 @@ SPOILERS = {
     "no heading": ("opening", lambda n: n.cells.pop(0)),
     "no seed": ("set_up", lambda n: n.cells[1].update(source="import math")),
     "late import": ("set_up", lambda n: code_cell(n, 2).update(source="import math")),
+    "another profile": ("profile", lambda n: show_profile(n, "RunProfile(name='smoke')")),
     "no summary": ("sections", lambda n: replace_in_markdown(n, "## Summary", "## End")),
     "many exercises": ("sections", lambda n: replace_in_markdown(n, "\n2. ", "\n2. A\n2. B\n2. ")),
     "wrong number": (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from tests.figure_texts import unreadable
 from tests.toy_data import rectangles
 
 FAR = [0.9, 0.9, 1.0, 1.0]
@@ -75,8 +76,16 @@ def test_the_worst_images_come_first_with_their_errors(data, detections):
     assert edge_colors(figure.axes[0]) == [POSITIVE_COLOR] + [PREDICTION_COLOR] * 2
     assert edge_colors(figure.axes[1]) == [OBJECT_COLOR]
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["background: rectangle 0.80", "duplicate: rectangle 0.70"]
+    assert texts == ["background: rectangle 0.80", "duplicate 0.70"]
     assert detections[0][3, 1] < DISPLAY_THRESHOLD
+
+
+def test_titles_of_small_panels_can_be_read(data, detections):
+    data.images = ["set/photo_100.jpg", "set/photo_104.jpg", "set/photo_108.jpg"]
+    figure = training_report.draw_worst(detections, data, count=2, inches=3)
+    assert unreadable(figure) == [] and tuple(figure.get_size_inches())[0] == 6
+    figure.set_size_inches(3, 2)
+    assert len(unreadable(figure)) == 3
 
 
 def test_a_report_is_whole(tmp_path, data, detections):
