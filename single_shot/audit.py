@@ -124,10 +124,21 @@ def pooled(folder: Path) -> PreparedDataset:
     return functools.reduce(PreparedDataset.joined, both)
 
 
-def parts_of(count: int, num_parts: int, seed: int) -> list[np.ndarray]:
-    """Return the image numbers of each part, each in rising order."""
-    order = np.random.default_rng(seed).permutation(count)
-    return [np.sort(part) for part in np.array_split(order, num_parts)]
+def parts_of(groups: Sequence, num_parts: int, seed: int) -> list[np.ndarray]:
+    """Return the image numbers of each part, each in rising order; a group is in one part.
+
+    groups: the same for images that belong together. A detector that learnt from a copy, label
+    and all, is no judge of an image.
+    """
+    members: dict = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    parts: list[list[int]] = [[] for _ in range(num_parts)]
+    of_groups = list(members.values())
+    order = np.random.default_rng(seed).permutation(len(of_groups))
+    for place in sorted(order, key=lambda place: -len(of_groups[place])):  # the larger ones first
+        min(parts, key=len).extend(of_groups[place])
+    return [np.sort(part) for part in parts]
 
 
 def train_detector(
@@ -229,11 +240,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> Answer:
     """Audit; return the Answer."""
     dataset = pooled(options.source)
-    if len(dataset) < options.parts:
-        raise InputError(f"{options.source}: {len(dataset)} images are too few for an audit")
+    if (num_groups := len(set(dataset.groups))) < options.parts:
+        raise InputError(
+            f"{options.source}: {len(dataset)} images are too few for an audit in {options.parts} "
+            f"parts: they are {num_groups} groups of copies, frames or near copies"
+        )
     with locked(options.out), explain_shortage(MEMORY_ADVICE):
         options.out.mkdir(parents=True, exist_ok=True)
-        parts = parts_of(len(dataset), options.parts, options.seed)
+        parts = parts_of(dataset.groups, options.parts, options.seed)
         detections: list = [None] * len(dataset)
         for number_of_part, part in enumerate(parts):
             judged = judge_part(number_of_part, dataset, parts, options)

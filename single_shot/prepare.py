@@ -24,7 +24,7 @@ from single_shot.labels.formats import FORMATS
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
 from single_shot.labels.splits import stratified_split
-from single_shot.prepared_folder import PLACES, SPLITS
+from single_shot.prepared_folder import GROUPS, PLACES, SPLITS
 from single_shot.understanding import Understood, understand
 from utils.context import SEED
 from utils.hooks import progress
@@ -97,7 +97,10 @@ def write_folder(folder: Path, splits: dict, source: Understood, settings: dict)
     write_contact_sheet(folder / "contact_sheet.png", folder / "train.rec", class_names)
     write_report(folder, findings)
     places = {split: [str(item.image) for item in items] for split, items in splits.items()}
-    write_whole(folder / PLACES, json.dumps(places, indent=1) + "\n")
+    items = (item for part in source.parts for item in part.items)
+    group_of = {str(item.image): group for item, group in zip(items, source.groups, strict=True)}
+    groups = {split: [group_of[path] for path in paths] for split, paths in places.items()}
+    write_whole(folder / PLACES, json.dumps(places | {GROUPS: groups}, indent=1) + "\n")
     files = [f"{split}.{suffix}" for split in SPLITS for suffix in ("idx", "rec")]
     fields = next(iter(descriptions.values()))
     manifest: dict = {"class_names": list(class_names)}

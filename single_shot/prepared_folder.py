@@ -23,6 +23,7 @@ from mxnet import gluon
 
 SPLITS = ("train", "val")
 PLACES = "images.json"  # where the images of each split came from
+GROUPS = "groups"  # in that file: the number of each image's group of copies, frames or near copies
 
 
 class PreparedError(RecordError):
@@ -33,7 +34,8 @@ class PreparedDataset(gluon.data.Dataset):
     """Samples in memory, the images as JPEG, which are decoded when they are asked for.
 
     samples: list of JPEG bytes, labels (M, 5) and (M,) bool that marks difficult objects;
-    sha256: of the file that they come from; images: where each was before, as a text.
+    sha256: of the file that they come from; images: where each was before, as a text; groups: the
+    same for images that belong together (`prepare --group-by`), by default each is alone.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class PreparedDataset(gluon.data.Dataset):
         class_names: Sequence[str],
         sha256: str,
         images: Sequence[str] | None = None,
+        groups: Sequence | None = None,
     ) -> None:
+        self.groups = list(groups or (f"{sha256} {index}" for index in range(len(samples))))
         self.images = list(images or (f"image {index}" for index in range(len(samples))))
         self.sha256 = sha256
         self.class_names = tuple(class_names)
@@ -62,14 +66,15 @@ class PreparedDataset(gluon.data.Dataset):
         indices = [int(index) for index in indices]
         samples = [(self._jpegs[k], self.labels[k], self.difficult[k]) for k in indices]
         digest = hashlib.sha256(f"{self.sha256} {indices}".encode()).hexdigest()
-        images = [self.images[k] for k in indices]
-        return PreparedDataset(samples, self.class_names, digest, images)
+        images, groups = ([each[k] for k in indices] for each in (self.images, self.groups))
+        return PreparedDataset(samples, self.class_names, digest, images, groups)
 
     def joined(self, other: PreparedDataset) -> PreparedDataset:
         """Return the samples of this data set and of another one with the same classes."""
         samples = [sample for d in (self, other) for sample in zip(d._jpegs, d.labels, d.difficult)]
         digest = hashlib.sha256(f"{self.sha256} {other.sha256}".encode()).hexdigest()
-        return PreparedDataset(samples, self.class_names, digest, self.images + other.images)
+        images, groups = self.images + other.images, self.groups + other.groups
+        return PreparedDataset(samples, self.class_names, digest, images, groups)
 
     @property
     def max_objects(self) -> int:
@@ -98,25 +103,27 @@ def open_prepared(folder: Path | str, split: str) -> PreparedDataset:
         _sample(payload, f"{folder / split}.rec record {key}", len(class_names))
         for key, payload in read_payloads(folder / f"{split}.rec")
     ]
-    places = _places(folder, split, len(samples))
-    return PreparedDataset(samples, class_names, manifest["sha256"][f"{split}.rec"], places)
+    places, groups = _places(folder, split, len(samples))
+    return PreparedDataset(samples, class_names, manifest["sha256"][f"{split}.rec"], places, groups)
 
 
 def _places(folder, split, count):
-    """Return where the images of a split were, None where an older folder does not tell.
+    """Return where the images of a split were and their groups, None where a folder is too old.
 
     Raises PreparedError for a file that is not as `prepare` writes it.
     """
     path = folder / PLACES
     if not path.exists():
-        return None
+        return None, None
     try:
-        places = json.loads(path.read_text())[split]
+        content = json.loads(path.read_text())
+        places, groups = content[split], content[GROUPS][split] if GROUPS in content else None
+        numbered = groups is None or len(groups) == count and set(map(type, groups)) <= {int}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        places = None
-    if not is_names(places) or len(places) != count:
+        places, groups, numbered = None, None, False
+    if not is_names(places) or len(places) != count or not numbered:
         raise PreparedError(f"{path}: does not name {count} images of {split}; prepare it again")
-    return places
+    return places, groups
 
 
 def read_manifest(folder: Path) -> dict:

@@ -12,6 +12,7 @@ from pathlib import Path
 from data import compositing, embedded
 from data.compositing import Recipe
 from data.embedded import PRESETS, Preset, background_of, ensure, main, make_sample
+from utils.files import process_id
 from utils.records import decode_jpeg, read_records
 
 import cv2
@@ -175,7 +176,7 @@ ensure("tiny", sys.argv[1], workers=1)
 def test_a_killed_build_changes_nothing_and_leaves_no_process(copy, quick_build):
     before = {file.name: file.read_bytes() for file in copy.iterdir()}
     process = psutil.Popen([sys.executable, "-c", LONG_BUILD, str(copy.parent)])
-    building = copy.parent / f".tiny.{process.pid}.tmp"
+    building = copy.parent / f".tiny.{process_id(process.pid)}.tmp"
     deadline = time.monotonic() + 120
     while not building.is_dir() or not any(file.stat().st_size for file in building.iterdir()):
         assert process.is_running() and time.monotonic() < deadline
