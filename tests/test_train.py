@@ -6,9 +6,9 @@ import shlex
 import shutil
 
 from data import DATA_ROOT
-from single_shot import sources, train
+from single_shot import resuming, sources, train
 from single_shot.command import main, parse
-from single_shot.files import locked
+from single_shot.files import locked, sha256
 from single_shot.labels.pictures import read_picture
 from single_shot.training_report import REPORT
 from single_shot.weights import imagenet_classifier
@@ -341,6 +341,20 @@ def test_ssdlite_learns_from_imagenet_and_then_from_its_own(folder, tmp_path, no
     for run in ("one", "two"):  # the stages that were frozen at first have moved in the second
         weight = load_checkpoint(tmp_path / run / "detector.params").parameters["base.0.1.weight"]
         assert np.array_equal(weight.asnumpy(), stem.data().asnumpy()) == (run == "one")
+
+
+def test_a_run_keeps_what_it_began_with(folder, tmp_path, no_report, monkeypatch):
+    def kept(path, run):
+        starts.append(resuming.identity(run)["start"])
+        save_run(path, run)
+
+    save_run, starts = resuming.save_run, []
+    monkeypatch.setattr(resuming, "save_run", kept)
+    toy = DATA_ROOT / "pretrained" / "toy_ssd_single.params"
+    for recipe, start in (("ssdlite", "imagenet"), ("toy", "scratch"), ("toy", str(toy))):
+        words = ["--recipe", recipe, "--epochs", "1", "--from", start, "--restart"]
+        assert main(arguments(folder, tmp_path, *words)) == 0
+    assert starts == ["imagenet", None, f"{toy} (SHA-256 {sha256(toy)})"]
 
 
 def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkeypatch):
