@@ -31,7 +31,7 @@ from utils.detection import Detector, detect_dataset
 from utils.figures.colors import OBJECT_COLOR, PREDICTION_COLOR
 from utils.figures.drawing import draw_boxes, panels
 from utils.files import InputError, replace_atomically
-from utils.networks import TOY_SSD
+from utils.networks import decodes_per_class
 from utils.ssd import compile_for_inference
 from utils.training import TrainingConfig
 
@@ -164,7 +164,7 @@ def train_detector(
             "or look for labels that are far from right"
         ) from error
     compile_for_inference(net, recipe.image_size)
-    return Detector(net, training.class_names, recipe.image_size, network != TOY_SSD)
+    return Detector(net, training.class_names, recipe.image_size, decodes_per_class(network))
 
 
 def judge_part(

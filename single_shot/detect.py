@@ -44,6 +44,7 @@ from tqdm import tqdm
 OUT = DATA_ROOT.parent / "build" / "detected"
 FILMS = (".avi", ".mp4", ".mov", ".mkv", ".webm")
 RECKONED = (".mkv", ".webm")  # OpenCV takes their number of frames from the length of all tracks
+LEAST_OF_RECKONED = 0.9  # of that number, less a second: with fewer, a film is cut off
 MOST_PX = 2000  # of a side of a picture that is written; the tables count pixels of the file
 FIELDS = ("file", "frame", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
@@ -216,7 +217,7 @@ def detect_film(path: Path, name: str, finder: Finder, threshold: float, results
 def is_cut_off(path: Path, count: int, facts: FilmFacts) -> bool:
     """Return whether a film gave fewer frames than it has."""
     if path.suffix.lower() in RECKONED:  # sound may outlast the frames
-        return count < 0.9 * facts.num_frames - facts.frames_per_second
+        return count < LEAST_OF_RECKONED * facts.num_frames - facts.frames_per_second
     return count < facts.num_frames
 
 

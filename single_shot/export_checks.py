@@ -11,6 +11,7 @@ from utils.detection import (
     SCORE_THRESHOLD,
     Detector,
     detect,
+    pixel_scale,
     preprocess,
 )
 from utils.files import InputError
@@ -47,7 +48,8 @@ def check_the_same(exported: OnnxDetector, detector: Detector, images: dict) -> 
             batch = batch_for(exported, picture)
             for each, theirs in zip(batch, exported.find_batch(batch, threshold)):
                 ours = detect(each, detector, threshold)
-                assert_same_objects(name, theirs, ours, each.shape, threshold)
+                scale = pixel_scale(each)
+                assert_same_objects(name, theirs / scale, ours / scale, threshold)
                 count += len(ours)
     return count
 
@@ -62,15 +64,11 @@ def batch_for(exported: OnnxDetector, picture: np.ndarray) -> np.ndarray:
     return and_mirrored(picture) if exported.takes_batches else picture[np.newaxis]
 
 
-def assert_same_objects(
-    name: str, theirs: np.ndarray, ours: np.ndarray, shape: tuple, threshold: float
-) -> None:
-    """Raise NotTheSame, which names the image, unless detections in pixels are the same."""
-    height, width = shape[:2]
-    scale = np.array([1, 1, width, height, width, height])
+def assert_same_objects(name: str, theirs: np.ndarray, ours: np.ndarray, threshold: float) -> None:
+    """Raise NotTheSame, which names the image, unless detections in fractions are the same."""
     cut = ours[-1, 1] if len(ours) == MAX_DETECTIONS else threshold
     try:
-        assert_same_detections(theirs / scale, ours / scale, SCORE_TOLERANCE, cut_score=cut)
+        assert_same_detections(theirs, ours, SCORE_TOLERANCE, cut_score=cut)
     except AssertionError as error:
         raise NotTheSame(
             f"{name}: the file would not find what the detector finds; nothing is written. "

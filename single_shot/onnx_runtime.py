@@ -7,7 +7,7 @@ from pathlib import Path
 
 from single_shot.onnx_graph import BATCH_OUTPUTS, FORMAT, OUTPUTS, RAW_FORMAT
 from utils.compat import core_count
-from utils.detection import DISPLAY_THRESHOLD, MAX_IMAGE_SIZE, SCORE_THRESHOLD
+from utils.detection import DISPLAY_THRESHOLD, MAX_IMAGE_SIZE, SCORE_THRESHOLD, pixel_scale
 from utils.files import InputError
 
 import numpy as np
@@ -84,9 +84,7 @@ class OnnxDetector:
         """
         detections = []
         for image, _ in dataset:
-            height, width = image.shape[:2]
-            rows = self.find(image, SCORE_THRESHOLD)
-            detections.append(rows / np.array([1, 1, width, height, width, height], np.float32))
+            detections.append(self.find(image, SCORE_THRESHOLD) / pixel_scale(image))
         return detections
 
 

@@ -117,11 +117,14 @@ def _places(folder, split, count):
         return None, None
     try:
         content = json.loads(path.read_text())
-        places, groups = content[split], content[GROUPS][split] if GROUPS in content else None
-        numbered = groups is None or len(groups) == count and set(map(type, groups)) <= {int}
+        places = content[split]
+        groups = content[GROUPS][split] if GROUPS in content else None
+        fits = is_names(places) and len(places) == count
+        if groups is not None:
+            fits = fits and len(groups) == count and set(map(type, groups)) <= {int}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        places, groups, numbered = None, None, False
-    if not is_names(places) or len(places) != count or not numbered:
+        fits = False
+    if not fits:
         raise PreparedError(f"{path}: does not name {count} images of {split}; prepare it again")
     return places, groups
 

@@ -32,14 +32,20 @@ from single_shot.weights import (
     SCRATCH,
     begin_with_detector,
     begin_with_imagenet,
-    described,
     load_start,
 )
 from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.context import SEED, best_context, seed_everything
 from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
 from utils.files import InputError
-from utils.networks import LAYOUTS, TOY_SSD, build_network, describe_ssd
+from utils.networks import (
+    LAYOUTS,
+    TOY_SSD,
+    build_network,
+    decodes_per_class,
+    describe_ssd,
+    described,
+)
 from utils.ssd import MINIMUM_IMAGE_SIZE
 from utils.ssdlite import STRIDE
 from utils.training import TrainingConfig, train
@@ -247,7 +253,7 @@ def train_network(
     elif recipe.start == IMAGENET:
         print(begin_with_imagenet(net), file=sys.stderr)
         net.begun_with = IMAGENET
-    per_class = network != TOY_SSD
+    per_class = decodes_per_class(network)
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
 
     def score():

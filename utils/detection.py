@@ -12,7 +12,7 @@ from utils.boxes import VARIANCES, box_iou, clip_boxes, decode_offsets
 from utils.checkpoint import load_checkpoint, wrong_content
 from utils.data import evaluation_loader, normalize, resize
 from utils.metrics import CocoResult, evaluate_coco
-from utils.networks import TOY_SSD, build_network
+from utils.networks import build_network, decodes_per_class, described
 from utils.ssd import compile_for_inference
 
 import mxnet as mx
@@ -65,7 +65,7 @@ def load_detector(
     """
     checkpoint = load_checkpoint(path)
     class_names = tuple(checkpoint.metadata["class_names"])
-    description = checkpoint.metadata.get("network", TOY_SSD)
+    description = described(checkpoint)
     with wrong_content(path):
         net = build_network(description, len(class_names), ctx)
         checkpoint.load_into(net, ctx)
@@ -74,7 +74,7 @@ def load_detector(
             raise ValueError(f"image_size is {image_size!r}")
         if compiled:
             compile_for_inference(net, image_size)
-    return Detector(net, class_names, image_size, per_class=description != TOY_SSD)
+    return Detector(net, class_names, image_size, per_class=decodes_per_class(description))
 
 
 def preprocess(image: np.ndarray, size: int, ctx: mx.Context | None = None) -> nd.NDArray:
@@ -215,8 +215,13 @@ def detect(
     """
     x = preprocess(image, detector.image_size, detector.ctx)
     rows = detector.decode(*detector.net(x), score_threshold)[0]
+    return rows * pixel_scale(image)
+
+
+def pixel_scale(image: np.ndarray) -> np.ndarray:
+    """Return the factors (6,) that bring rows of detections to pixels of an image (H, W, 3)."""
     height, width = image.shape[:2]
-    return rows * np.array((1, 1, width, height, width, height), dtype=np.float32)
+    return np.array((1, 1, width, height, width, height), dtype=np.float32)
 
 
 def detect_dataset(

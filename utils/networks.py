@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from utils.checkpoint import CheckpointError
+from utils.checkpoint import Checkpoint, CheckpointError
 from utils.ssd import toy_ssd
 from utils.ssd300 import SSD, SSD300, SSD512
 from utils.ssdlite import ssdlite
@@ -31,6 +31,16 @@ def describe_ssdlite(sizes: Sequence[Sequence[float]], ratios: Sequence[float]) 
 def describe_ssd(name: str, width: float = 1.0, batch_norm: bool = False) -> dict:
     """Return the description of an SSD on VGG16; see `ssd300.SSD` for the settings."""
     return {"name": name, "width": width, "batch_norm": batch_norm}
+
+
+def described(checkpoint: Checkpoint) -> dict:
+    """Return the description of the network in a checkpoint; of those that say none, TOY_SSD."""
+    return checkpoint.metadata.get("network", TOY_SSD)
+
+
+def decodes_per_class(description: dict) -> bool:
+    """Return whether detection decodes every class of a network by itself; see `Detector`."""
+    return description != TOY_SSD
 
 
 def build_network(

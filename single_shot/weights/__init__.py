@@ -7,7 +7,7 @@ from single_shot.weights.lite0 import imagenet_classifier
 from single_shot.weights.vgg16 import load_imagenet_weights
 from utils.checkpoint import Checkpoint, load_checkpoint, wrong_content
 from utils.files import InputError
-from utils.networks import TOY_SSD
+from utils.networks import described
 from utils.ssd300 import SSD
 from utils.ssdlite import SSDLite
 
@@ -30,11 +30,6 @@ def load_start(path: Path, network: str) -> Checkpoint:
             "begin with --from scratch"
         )
     return checkpoint
-
-
-def described(checkpoint: Checkpoint) -> dict:
-    """Return the description of the network in a checkpoint, see `networks.build_network`."""
-    return checkpoint.metadata.get("network", TOY_SSD)
 
 
 def begin_with_imagenet(net: nn.HybridBlock) -> str:
