@@ -204,7 +204,11 @@ CHOICES = {
         for unit in ("frame", "clip")
         for tested in ("frames", "new pictures")
     },
-    **{("transfer", name): transfer(50, **start) for name, start in STARTS.items()},
+    **{
+        ("transfer", f"{name}, {count} pictures"): transfer(count, **start)
+        for count in (10, 25, 50, 100, 200)
+        for name, start in STARTS.items()
+    },
 }
 
 
