@@ -1,8 +1,12 @@
 """The style of every lesson, measured, and lessons in step with the library and each other."""
 
 import ast
+import contextlib
 import copy
+import functools
+import io
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +22,27 @@ GLOSSARY = NOTEBOOKS / "glossary.md"
 SOLUTIONS = [NOTEBOOKS / "solutions" / path.name for path in LESSONS]
 SYNC = ROOT / "tools" / "sync.py"
 
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(SYNC.parent)
+    import sync
+
 
 def read(path):
     return nbformat.read(path, as_version=4)
 
 
+@functools.cache
+def stored(path):
+    """Return a notebook that no test changes."""
+    return read(path)
+
+
 def run_sync(*arguments):
-    command = [sys.executable, SYNC, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """Run tools/sync.py; return its exit status and what it says is wrong."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        status = sync.main([str(argument) for argument in arguments])
+    return status, said.getvalue()
 
 
 def test_the_lessons_are_numbered_from_00_on_and_side_rooms_follow_theirs():
@@ -38,7 +55,7 @@ def test_the_lessons_are_numbered_from_00_on_and_side_rooms_follow_theirs():
 @pytest.mark.parametrize("check", lesson_checks.LESSON_CHECKS, ids=lambda check: check.__name__[6:])
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_style(path, check):
-    assert check(read(path)) == []
+    assert check(stored(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +63,7 @@ def test_style(path, check):
 )
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_style_of_solutions(path, check):
-    assert check(read(path)) == []
+    assert check(stored(path)) == []
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -55,7 +72,7 @@ def test_every_exercise_has_a_solution(path):
         marks = [lesson_checks.marks(cell).get(mark) for cell in notebook.cells]
         return [number for number in marks if number is not None]
 
-    lesson, solutions = read(path), read(NOTEBOOKS / "solutions" / path.name)
+    lesson, solutions = stored(path), stored(NOTEBOOKS / "solutions" / path.name)
     section = lesson_checks.markdown(lesson).split("\n## Exercises\n")[1]
     stated = [int(number) for number in re.findall(r"^(\d+)\. ", section, re.MULTILINE)]
     assert numbers(solutions, "exercise") == stated
@@ -63,13 +80,13 @@ def test_every_exercise_has_a_solution(path):
 
 
 def test_lessons_are_in_step():
-    child = run_sync("--check")
-    assert (child.returncode, child.stderr) == (0, "")
+    child = subprocess.run([sys.executable, SYNC, "--check"], capture_output=True, check=False)
+    assert (child.returncode, child.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda path: path.stem)
 def test_links_lead_to_files(path):
-    targets = re.findall(r"\]\(([^)#\s]+)\)", lesson_checks.markdown(read(path)))
+    targets = re.findall(r"\]\(([^)#\s]+)\)", lesson_checks.markdown(stored(path)))
     assert "README.md" in {Path(target).name for target in targets}
     for target in targets:
         assert "://" in target or (path.parent / target).exists(), target
@@ -78,7 +95,7 @@ def test_links_lead_to_files(path):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_overview_has_the_lesson_and_its_minutes(path):
     overview = (NOTEBOOKS / "README.md").read_text()
-    minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", read(path).cells[0].source).group(1)
+    minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", stored(path).cells[0].source).group(1)
     assert re.search(rf"\]\({path.name}\).*\| {minutes} min", overview)
 
 
@@ -86,7 +103,7 @@ def test_overview_has_the_lesson_and_its_minutes(path):
 def test_overview_says_how_long_the_lesson_runs(path):
     overview = (NOTEBOOKS / "README.md").read_text()
     (stated,) = re.findall(rf"\]\({path.name}\).*\| ([^|]+) \|$", overview, re.MULTILINE)
-    said = re.search(r"it runs in (.+?) on two CPU cores", read(path).cells[0].source).group(1)
+    said = re.search(r"it runs in (.+?) on two CPU cores", stored(path).cells[0].source).group(1)
     assert seconds_of(said) == seconds_of(stated)
 
 
@@ -107,7 +124,7 @@ def test_the_front_page_counts_the_side_rooms():
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_solutions_have_the_title_of_their_lesson(path):
     title, solutions = (
-        read(each).cells[0].source.partition("\n")[0]
+        stored(each).cells[0].source.partition("\n")[0]
         for each in (path, NOTEBOOKS / "solutions" / path.name)
     )
     begin, end = re.fullmatch(r"# Solutions: (.+)", solutions).group(1), title.removeprefix("# ")
@@ -263,54 +280,75 @@ def test_every_check_is_spoiled_once():
 # --- tools/sync.py --------------------------------------------------------------------------------
 
 
+IN_STEP = ("08_training", "09_inference", "10_evaluation")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A course of three lessons, with links between them."""
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "solutions").mkdir()
+    for name in IN_STEP:
+        for path in (f"{name}.ipynb", f"solutions/{name}.ipynb"):
+            notebook = read(NOTEBOOKS / path)
+            for _, cell in lesson_checks.code_cells(notebook):
+                cell.outputs = []  # pictures, which sync only carries along
+            nbformat.write(notebook, folder / path)
+    assert run_sync("--notebooks", folder) == (0, "")
+    return folder
+
+
 @pytest.fixture
-def lessons(tmp_path):
-    """Copies of the lessons and the solutions in a folder of their own."""
-    (tmp_path / "solutions").mkdir()
-    for path in LESSONS + SOLUTIONS:
-        (tmp_path / path.relative_to(NOTEBOOKS)).write_bytes(path.read_bytes())
-    return tmp_path
+def lessons(course, tmp_path):
+    """A copy of the course to spoil."""
+    return Path(shutil.copytree(course, tmp_path / "lessons"))
 
 
-def check_fails_then_sync_restores(lessons, message):
+def check_fails_then_sync_restores(course, lessons, message):
     """See --check name what is out of step and leave it so, and sync mend it."""
-    before = {path: path.read_bytes() for path in lessons.rglob("*.ipynb")}
-    child = run_sync("--check", "--notebooks", lessons)
-    assert child.returncode == 1 and message in child.stderr
-    assert {path: path.read_bytes() for path in lessons.rglob("*.ipynb")} == before
-    assert run_sync("--notebooks", lessons).returncode == 0
-    for path in LESSONS + SOLUTIONS:
-        assert read(lessons / path.relative_to(NOTEBOOKS)) == read(path)
-    assert run_sync("--check", "--notebooks", lessons).returncode == 0
+
+    def contents(folder):
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.ipynb")}
+
+    before = contents(lessons)
+    status, said = run_sync("--check", "--notebooks", lessons)
+    assert status == 1 and message in said
+    assert contents(lessons) == before
+    assert run_sync("--notebooks", lessons) == (0, "")
+    assert contents(lessons) == contents(course)
 
 
-def test_sync_restores_a_definition(lessons):
+def test_sync_restores_a_definition(course, lessons):
     path = lessons / "09_inference.ipynb"
     notebook = read(path)
     cell = code_cell(notebook, 0, True)
     cell.source = cell.source.replace("return", "return None or")
     nbformat.write(notebook, path)
     number = notebook.cells.index(cell) + 1
-    check_fails_then_sync_restores(lessons, f"09_inference.ipynb: out of step in cell {number};")
+    check_fails_then_sync_restores(
+        course, lessons, f"09_inference.ipynb: out of step in cell {number};"
+    )
 
 
-def test_sync_restores_links(lessons):
-    path = lessons / "08_training.ipynb"
+def test_sync_restores_links(course, lessons):
+    path = lessons / "09_inference.ipynb"
     notebook = read(path)
     notebook.cells[-1].source = notebook.cells[-1].source.replace("Next", "Then")
     nbformat.write(notebook, path)
-    check_fails_then_sync_restores(lessons, "08_training.ipynb: out of step in cell")
+    check_fails_then_sync_restores(course, lessons, "09_inference.ipynb: out of step in cell")
 
 
 @pytest.mark.parametrize("mark", ["exercise", "check"])
-def test_sync_restores_what_solutions_take_from_their_lesson(lessons, mark):
+def test_sync_restores_what_solutions_take_from_their_lesson(course, lessons, mark):
     path = lessons / "solutions" / "09_inference.ipynb"
     notebook = read(path)
     cell = marked_cell(notebook, mark)
     cell.source += "\nmore"
     nbformat.write(notebook, path)
     number = notebook.cells.index(cell) + 1
-    check_fails_then_sync_restores(lessons, f"09_inference.ipynb: out of step in cell {number};")
+    check_fails_then_sync_restores(
+        course, lessons, f"09_inference.ipynb: out of step in cell {number};"
+    )
 
 
 @pytest.mark.parametrize("mark", ["exercise", "check"])
@@ -319,8 +357,8 @@ def test_sync_names_an_exercise_that_is_not_there(lessons, mark):
     notebook = read(path)
     marked_cell(notebook, mark).metadata.single_shot[mark] = 99
     nbformat.write(notebook, path)
-    child = run_sync("--notebooks", lessons)
-    assert child.returncode == 1 and "99" in child.stderr
+    status, said = run_sync("--notebooks", lessons)
+    assert status == 1 and "99" in said
 
 
 @pytest.mark.parametrize("source", ["boxes.box_iuo", "boxen.box_iou", "box_iou"])
@@ -329,15 +367,13 @@ def test_sync_names_a_definition_that_is_not_there(lessons, source):
     notebook = read(path)
     code_cell(notebook, 0, True).metadata.single_shot.source = [source]
     nbformat.write(notebook, path)
-    child = run_sync("--notebooks", lessons)
-    assert child.returncode == 1
-    assert f"09_inference.ipynb, cell 4: {source}: " in child.stderr
+    status, said = run_sync("--notebooks", lessons)
+    assert status == 1
+    assert f"09_inference.ipynb, cell 4: {source}: " in said
 
 
-def test_a_definition_is_shown_without_types_and_with_the_first_line_of_docstrings(monkeypatch):
-    monkeypatch.syspath_prepend(str(SYNC.parent))
-    from sync import definition
-
+def test_a_definition_is_shown_without_types_and_with_the_first_line_of_docstrings():
+    definition = sync.definition
     source = definition("losses.FocalLoss")
     original = lesson_checks.library_definitions()["losses"]["FocalLoss"]
     shown = ast.parse(source).body[0]
@@ -356,7 +392,7 @@ def test_the_glossary_names_the_lesson_that_explains_a_word():
     )
     assert len(rows) > 30 and sorted(rows, key=lambda row: row[0].lower()) == rows
     for words, lesson in rows:
-        text = "".join(cell.source for cell in read(NOTEBOOKS / lesson).cells).lower()
+        text = "".join(cell.source for cell in stored(NOTEBOOKS / lesson).cells).lower()
         named = [word.strip().lower() for word in re.split(r"[(,)]", words) if word.strip()]
         assert any(word.removeprefix("of ") in text for word in named), words
 
@@ -367,7 +403,7 @@ EQUATIONS = {"01": 1, "02": 1, "05": 1, "06": 3, "06b": 2, "09": 1, "10": 1, "11
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_formulas_are_displayed(path):
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    text = "\n".join(cell.source for cell in stored(path).cells if cell.cell_type == "markdown")
     displayed = re.findall(r"^\$\$.+\$\$$", text, re.MULTILINE)
     assert len(displayed) >= EQUATIONS.get(path.name.partition("_")[0], 0)
     assert text.count("$$") == 2 * len(displayed)
