@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 LONGEST_TAG = 40  # characters; a longer one would leave the picture no room
 GAP, RIM = 2, 1.5  # points: from the edge of a box to the text of its tag; of colour around it
@@ -40,6 +41,7 @@ class Tag(Annotation):
         )
         ax.add_artist(self)
         self.set_clip_on(False)
+        self.taken = Bbox.null()  # on the canvas, where it was drawn last
         self.box_px = np.sort(box_px.reshape(2, 2), axis=0).ravel()  # a box may be reversed
         # Where it stands until it is drawn; a layout leaves room for it there.
         (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()  # of the image, unless set
@@ -50,8 +52,7 @@ class Tag(Annotation):
     def draw(self, renderer: RendererBase) -> None:
         """Draw the tag at the first place that is free, or else at the first in sight."""
         tags = [tag for tag in self.axes.texts if isinstance(tag, Tag)]
-        rims = renderer.points_to_pixels(2 * RIM)  # of both tags
-        earlier = [t.get_window_extent(renderer).padded(rims) for t in tags[: tags.index(self)]]
+        earlier = [tag.taken for tag in tags[: tags.index(self)]]  # just drawn, in this order
         view, in_sight = self.axes.bbox.padded(1), []
         for place in PLACES:
             self._stand(*place)
@@ -62,6 +63,8 @@ class Tag(Annotation):
                     break
         else:
             self._stand(*(in_sight or PLACES)[0])
+        rims = renderer.points_to_pixels(2 * RIM)  # of this tag and of one beside it
+        self.taken = self.get_window_extent(renderer).padded(rims)
         super().draw(renderer)
 
     def _stand(self, side, edge, outside):
