@@ -272,19 +272,25 @@ def test_logarithm_of_softmax_is_infinite_where_log_softmax_is_not():
 
 
 def test_fused_layer_has_wrong_gradients_outside_training():
-    """Which is why gradients of a network in prediction mode must not be used."""
-    x = nd.random.normal(loc=1, shape=(2, 3, 4, 4))
-    gradients = []
-    for layer in (gluon.nn.BatchNormReLU(in_channels=3), gluon.nn.BatchNorm(in_channels=3)):
-        layer.initialize()
-        x.attach_grad()
-        with autograd.record(train_mode=False):
-            y = nd.relu(layer(x))
-        y.backward(train_mode=False)
-        gradients.append(x.grad.asnumpy())
-    fused, right = gradients
-    np.testing.assert_allclose(right, (x.asnumpy() > 0) / np.sqrt(1 + 1e-5), rtol=1e-5)
-    assert not np.allclose(fused, right, atol=1e-2)
+    """Which is why gradients of a network in prediction mode must not be used.
+
+    What they are is what the memory held before, so that now and then they are right.
+    """
+    wrong = []
+    for size in range(4, 12):
+        x = nd.random.normal(loc=1, shape=(2, 3, size, size))
+        gradients = []
+        for layer in (gluon.nn.BatchNormReLU(in_channels=3), gluon.nn.BatchNorm(in_channels=3)):
+            layer.initialize()
+            x.attach_grad()
+            with autograd.record(train_mode=False):
+                y = nd.relu(layer(x))
+            y.backward(train_mode=False)
+            gradients.append(x.grad.asnumpy())
+        fused, right = gradients
+        np.testing.assert_allclose(right, (x.asnumpy() > 0) / np.sqrt(1 + 1e-5), rtol=1e-5)
+        wrong.append(not np.allclose(fused, right, atol=1e-2))
+    assert any(wrong)
 
 
 def test_mxnet_starts_half_as_many_threads_as_there_are_processors():
