@@ -16,6 +16,10 @@ def run_tests(tmp_path, monkeypatch):
     module = importlib.import_module("run_tests")
     (tmp_path / "tests").mkdir()
     (tmp_path / "notebooks").mkdir()
+    # Without the plugins of this project, whose import is most of so small a run.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist.plugin")
+    monkeypatch.setattr(module, "core_count", lambda: 1)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "BUILD", tmp_path / "build")
     (tmp_path / "build").mkdir()
