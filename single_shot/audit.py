@@ -23,7 +23,7 @@ from single_shot.files import locked, write_whole
 from single_shot.memory import check_memory, explain_shortage
 from single_shot.prepared_folder import SPLITS, PreparedDataset, open_prepared
 from single_shot.recipes import RECIPES, Recipe
-from single_shot.train import config_of, describe_network, train_network
+from single_shot.train import begin_network, config_of, describe_network, train_network
 from single_shot.training_report import write_json
 from utils.average_precision import pairwise_iou
 from utils.context import SEED, best_context
@@ -157,7 +157,9 @@ def train_detector(
     check_memory(batch_size, recipe.image_size, recipe.width, best_context(), MEMORY_ADVICE)
     network = describe_network(recipe, training.labels)
     try:
-        net, _ = train_network(network, recipe, training, held_out, config, running)
+        contexts = [best_context()]
+        net = begin_network(network, recipe, training.class_names, config, contexts)
+        train_network(net, recipe, training, held_out, config, running)
     except FloatingPointError as error:
         raise InputError(
             "the loss of a training is no longer a number; audit with another --recipe or --seed, "

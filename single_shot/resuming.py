@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from os import PathLike
@@ -69,6 +70,7 @@ def identity(run: TrainingRun) -> dict:
         "num_images": len(run.dataset),
         "data": fingerprint(run.dataset),
         "config": asdict(run.config),
+        "num_workers": run.workers.count,
         "network": getattr(run.net, "description", None),
         "start": getattr(run.net, "begun_with", None),
     }
@@ -124,18 +126,20 @@ def resume_run(path: PathLike | str, run: TrainingRun) -> None:
         return math.ceil(batches / run.config.accumulate)
 
     with wrong_content(path):
-        checkpoint.load_into(run.net, run.ctx)
+        checkpoint.load_into(run.net, run.contexts)
         run.history = checkpoint.metadata["history"]
         so_far = checkpoint.metadata["epoch_so_far"]
         run.so_far = EpochSoFar(so_far["batches"], so_far["seconds"], dict(so_far["totals"]))
         updates_done = len(run.history) * num_updates(run.steps_per_epoch)
         updates_done += num_updates(run.so_far.batches)
         run.trainer = run.make_trainer(updates_done)
-        restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.ctx)
+        restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.contexts)
 
 
 def optimizer_states(trainer: gluon.Trainer) -> dict[str, nd.NDArray]:
-    """Return the state arrays of a gluon Trainer's optimiser on one device, by name.
+    """Return the state arrays of a gluon Trainer's optimiser on its first device, by name.
+
+    All devices take the same steps, so that theirs are equal.
 
     They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
     every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
@@ -151,12 +155,16 @@ def optimizer_states(trainer: gluon.Trainer) -> dict[str, nd.NDArray]:
 
 
 def restore_optimizer_states(
-    trainer: gluon.Trainer, states: dict[str, nd.NDArray], ctx: Context
+    trainer: gluon.Trainer, states: dict[str, nd.NDArray], contexts: Sequence[Context]
 ) -> None:
-    """Give a new Trainer's optimiser the states that `optimizer_states` returned."""
-    updater = trainer._updaters[0]
-    for name in sorted(states, key=lambda name: [int(number) for number in name.split(".")]):
-        index, array = int(name.partition(".")[0]), states[name].as_in_context(ctx)
-        is_part = "." in name
-        updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
-        updater.states_synced[index] = True
+    """Give a new Trainer's optimiser the states that `optimizer_states` returned, on all devices.
+
+    contexts: the devices, in the Trainer's order.
+    """
+    names = sorted(states, key=lambda name: [int(number) for number in name.split(".")])
+    for updater, ctx in zip(trainer._updaters, contexts, strict=True):
+        for name in names:
+            index, array = int(name.partition(".")[0]), states[name].copyto(ctx)
+            is_part = "." in name
+            updater.states[index] = (*updater.states.get(index, ()), array) if is_part else array
+            updater.states_synced[index] = True

@@ -5,26 +5,30 @@
 RUN gets the detector (`detector.params`, for `single-shot detect`), its scores on held-out images
 (`card.json`), its training (`history.json`, `curves.png`), `precision_recall.png`, what it sees in
 some images (`detections.png`) and the images it fails on (`worst.png`). A run that was stopped goes
-on when the same command is given again.
+on when the same command is given again. `single-shot launch` trains on several machines.
 """
 
+import hashlib
+import json
 import math
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
 from data import DATA_ROOT
+from single_shot import devices
 from single_shot.anchor_plan import plan_anchors
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed
 from single_shot.files import locked, sha256
 from single_shot.memory import ADVICE, check_memory, explain_shortage
 from single_shot.recipes import NARROW, RECIPES, Recipe
-from single_shot.resuming import Autosave, fingerprint
+from single_shot.resuming import fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
 from single_shot.training_report import write_report
 from single_shot.weights import (
@@ -34,8 +38,9 @@ from single_shot.weights import (
     begin_with_imagenet,
     load_start,
 )
+from single_shot.workers import WorkersAutosave, in_job, join, place, tell
 from utils.checkpoint import Checkpoint, save_checkpoint
-from utils.context import SEED, best_context, seed_everything
+from utils.context import SEED, seed_everything
 from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
 from utils.files import InputError
 from utils.networks import (
@@ -48,17 +53,22 @@ from utils.networks import (
 )
 from utils.ssd import MINIMUM_IMAGE_SIZE
 from utils.ssdlite import STRIDE
-from utils.training import TrainingConfig, train
+from utils.training import TrainingConfig, Workers, train
 
 import numpy as np
-from mxnet import gluon
+from mxnet import Context, gluon
+from mxnet.gluon import nn
 
 RUNS = DATA_ROOT.parent / "build" / "runs"
 MINUTES = 5
+DETECTOR = "detector.params"  # in RUN
 RUNNING = "detector.running"  # in RUN, as long as the run has not ended
 NUM_SCORES = 8  # on held-out images while the network learns; one more of what is stored
 # Of the time to learn from an image: a step is about three forward passes.
 SCORING_TIME = 1 / 3
+# Of several workers, whose large batches make the first steps harder (Goyal et al., Accurate, Large
+# Minibatch SGD, 2017, section 2.2); but at most the share that one cycle has.
+WARMUP_EPOCHS, MOST_WARMUP = 5, 0.3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -87,11 +97,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--freeze", dest="frozen_stages", type=number(0), metavar="N", help=freeze_help)
     base_rate_help = "times the learning rate, for the base; default: the recipe's"
     add("--base-rate", type=number(0, kind=float), metavar="FACTOR", help=base_rate_help)
-    batch_help = "images at a time; default: the recipe's"
+    batch_help = "images at a time, of each worker; default: the recipe's"
     add("--batch-size", type=number(1), metavar="N", help=batch_help)
     add("--accumulate", type=number(1), default=1, metavar="N", help="batches for one step")
-    rate_help = "at its peak; default: the recipe's, scaled with the batch"
+    rate_help = "at its peak; default: the recipe's, scaled with the batch of all workers"
     add("--learning-rate", type=number(0, kind=float), metavar="RATE", help=rate_help)
+    devices_help = "that share each batch, such as gpu:0,gpu:1; default: all GPUs, else the CPU"
+    add("--devices", metavar="NAMES", help=devices_help)
+    compress_help = "workers send a gradient as two bits: this much more, this much less, or none"
+    add("--compress", type=number(1e-9, kind=float), metavar="THRESHOLD", help=compress_help)
     add("--seed", type=seed, default=SEED, help="of all random numbers")
     add("--restart", action="store_true", help="forget what RUN holds and begin anew")
 
@@ -154,11 +168,13 @@ def config_of(
     base_rate: float | None = None,
     frozen_stages: int | None = None,
     num_held_out: int = 0,
+    num_workers: int = 1,
 ) -> TrainingConfig:
     """Return the TrainingConfig of a recipe for a data set; what is None is the recipe's.
 
     The options of the same names say what each is; num_held_out: images that are scored again and
     again, which counts in the minutes too. Of minutes and epochs, the latter count.
+    num_workers: that train together, in fewer minutes.
     """
     usual = recipe.config
     if recipe.start != IMAGENET:  # a slow or frozen base is for weights that know something
@@ -174,7 +190,10 @@ def config_of(
             epochs = round((images - scored) / (num_images + scored))
         epochs = max(1, epochs)
     batch_size = batch_size or usual.batch_size
-    scale = batch_size * accumulate / usual.batch_size
+    scale = batch_size * accumulate * num_workers / usual.batch_size
+    if num_workers > 1:
+        longer = min(WARMUP_EPOCHS / epochs, MOST_WARMUP)
+        usual = replace(usual, warmup=max(usual.warmup, longer))
     return replace(
         usual,
         image_sizes=(recipe.image_size,) * epochs,
@@ -202,10 +221,9 @@ def describe_network(recipe: Recipe, labels: Sequence[np.ndarray]) -> dict:
     if not recipe.placed:
         return TOY_SSD
     usual, plan = plan_anchors(labels, recipe.image_size, recipe.network)
-    print(
+    tell(
         f"anchors: the usual ones cover {usual.covered:.1%} of the objects, those taken "
-        f"{plan.covered:.1%}; mean IoU {usual.fit:.2f} and {plan.fit:.2f}",
-        file=sys.stderr,
+        f"{plan.covered:.1%}; mean IoU {usual.fit:.2f} and {plan.fit:.2f}"
     )
     return plan.description
 
@@ -225,35 +243,50 @@ def prepare_out(out: Path, restart: bool) -> Path:
     return running
 
 
-def train_network(
+def begin_network(
     network: dict,
     recipe: Recipe,
-    dataset: gluon.data.Dataset,
-    held_out: gluon.data.Dataset,
+    class_names: Sequence[str],
     config: TrainingConfig,
-    running: Path,
+    contexts: list[Context],
     start: Checkpoint | None = None,
-) -> tuple:
-    """Train, or go on with it; return the trained network and the history.
+) -> nn.HybridBlock:
+    """Return a network with the weights that a training begins with.
 
-    network: its description; running: path of the file from which a stopped run goes on;
-    start: a detector to begin with, where the recipe names neither random weights nor ImageNet's.
+    network: its description; contexts: the devices that it is on; start: a detector to begin with,
+    where the recipe names neither random weights nor ImageNet's.
     """
     seed_everything(config.seed)
-    net = build_network(network, len(dataset.class_names), best_context())
+    net = build_network(network, len(class_names), contexts)
     if config.frozen_stages > len(net.base_stages):
         raise InputError(
             f"--freeze {config.frozen_stages}: the base of {network['name']} has "
             f"{len(net.base_stages)} stages"
         )
     if start:
-        names = dataset.class_names
-        print(begin_with_detector(net, start, names, recipe.image_size), file=sys.stderr)
+        tell(begin_with_detector(net, start, class_names, recipe.image_size))
         net.begun_with = f"{recipe.start} (SHA-256 {sha256(start.path)})"
     elif recipe.start == IMAGENET:
-        print(begin_with_imagenet(net), file=sys.stderr)
+        tell(begin_with_imagenet(net))
         net.begun_with = IMAGENET
-    per_class = decodes_per_class(network)
+    return net
+
+
+def train_network(
+    net: nn.HybridBlock,
+    recipe: Recipe,
+    dataset: gluon.data.Dataset,
+    held_out: gluon.data.Dataset,
+    config: TrainingConfig,
+    running: Path,
+    workers: Workers | None = None,
+) -> list[dict]:
+    """Train a network of `begin_network`, or go on with it; return the history.
+
+    running: path of the file from which a stopped run goes on; workers: who trains together.
+    """
+    workers = workers or Workers()
+    per_class = decodes_per_class(net.description)
     detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
 
     def score():
@@ -261,13 +294,16 @@ def train_network(
         return {"ap50": result.ap50, "ap75": result.ap75}
 
     every = math.ceil(len(config.image_sizes) / NUM_SCORES)
-    parts = {"cls_loss": recipe.cls_loss(), "transform": recipe.augment}
-    return net, train(net, dataset, config, score, every, [Autosave(running)], **parts)
+    parts = {"cls_loss": recipe.cls_loss(), "transform": recipe.augment, "workers": workers}
+    hooks = [WorkersAutosave(running, workers)]
+    return train(net, dataset, config, None if workers.rank else score, every, hooks, **parts)
 
 
 def run(options: Namespace) -> Answer:
     """Train, score on held-out images, write what stays of the run; return the Answer."""
-    with locked(out_of(options)), explain_shortage(f"{ADVICE}, and add --restart"):
+    # Of several workers, only worker 0 writes.
+    alone = nullcontext() if place()[0] else locked(out_of(options))
+    with alone, explain_shortage(f"{ADVICE}, and add --restart"):
         try:
             return train_and_report(options)
         except FloatingPointError as error:
@@ -278,37 +314,71 @@ def run(options: Namespace) -> Answer:
 
 def train_and_report(options: Namespace) -> Answer:
     """Do what `run` does, while no other process trains into the same folder."""
-    out, recipe = out_of(options), recipe_of(options)
+    out, recipe, contexts = (
+        out_of(options),
+        recipe_of(options),
+        devices.contexts_of(options.devices),
+    )
+    rank, num_workers = place()
+    if options.compress and not in_job():
+        raise InputError("--compress is for several machines, see single-shot launch; leave it out")
     dataset, held_out = open_data(options)
-    config = config_of(recipe, len(dataset), num_held_out=len(held_out), **settings_of(options))
-    epochs, batch_size = len(config.image_sizes), min(config.batch_size, len(dataset))
-    check_memory(batch_size, recipe.image_size, recipe.width, best_context())
-    running = prepare_out(out, options.restart)
-    count = f"{len(dataset)} images to learn from, {len(held_out)} held out; {epochs} epochs"
-    print(count, file=sys.stderr)
+    settings = settings_of(options) | {"num_workers": num_workers}
+    config = config_of(recipe, len(dataset), num_held_out=len(held_out), **settings)
+    check_memory(min(config.batch_size, len(dataset)), recipe.image_size, recipe.width, contexts[0])
+    running = out / RUNNING if rank else prepare_out(out, options.restart)
+    tell(summary(config, len(dataset), len(held_out), len(contexts), num_workers))
     start = None
     if recipe.start not in (SCRATCH, IMAGENET):
         start = load_start(Path(recipe.start), recipe.network)
     network = described(start) if start else describe_network(recipe, dataset.labels)
-    parts = network, recipe, dataset, held_out, config, running, start
-    net, history = train_network(*parts)
-    path = out / "detector.params"
+    net = begin_network(network, recipe, dataset.class_names, config, contexts, start)
+    facts = [asdict(config), network, getattr(net, "begun_with", None), options.compress]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    workers = join(options.compress, data=fingerprint(dataset), settings=digest)
+    history = train_network(net, recipe, dataset, held_out, config, running, workers)
+    if rank:
+        return Answer("", {})
     about = {"class_names": list(dataset.class_names), "image_size": recipe.image_size}
     about |= {"network": network}
-    save_checkpoint(path, net, about)
-    # What is scored is the file, as everybody else will load it.
-    detector = load_detector(path, best_context())
+    save_checkpoint(out / DETECTOR, net, about)
     card = {"command": again(options, restart=False)} | about | asdict(config)
     card |= {
         "image_sizes": None,
-        "epochs": epochs,
+        "epochs": len(config.image_sizes),
         "start": recipe.start,
         "data": fingerprint(dataset),
+        "devices": [devices.name_of(ctx) for ctx in contexts],
+        "workers": num_workers,
     }
-    detections = detect_dataset(detector, held_out)
-    text, card = write_report(out, detections, held_out, history, card)
+    detector = load_detector(out / DETECTOR, contexts[0])  # the file, as everybody will load it
+    text, card = write_report(out, detect_dataset(detector, held_out), held_out, history, card)
     running.unlink()
-    return Answer(f"{text}\n\nnow: {program()} detect {path} IMAGE", card)
+    return Answer(f"{text}\n\nnow: {program()} detect {out / DETECTOR} IMAGE", card)
+
+
+def summary(
+    config: TrainingConfig,
+    num_images: int,
+    num_held_out: int,
+    num_devices: int,
+    num_workers: int,
+) -> str:
+    """Return in words what a training is about to do."""
+    epochs = len(config.image_sizes)
+    lines = [f"{num_images} images to learn from, {num_held_out} held out; {epochs} epochs"]
+    if num_workers > 1:
+        lines.append(
+            f"{num_workers} workers, {config.batch_size} images each: batches of "
+            f"{num_workers * config.batch_size}; the learning rate rises to "
+            f"{config.learning_rate:g} over {config.warmup:.1%} of the steps"
+        )
+    if num_devices * num_workers > 1:
+        lines.append(
+            f"each batch is split into {num_devices * num_workers} parts; batch normalisation "
+            "takes the statistics of each part, and the detector keeps those of the first"
+        )
+    return "\n".join(lines)
 
 
 def again(options: Namespace, restart: bool) -> str:

@@ -348,12 +348,17 @@ DEFECTS = [
         "padded[: len(labels)] = labels",
         "padded[num_rows - len(labels) :] = labels",
     ),
-    Defect("training data are not shuffled", "utils/data.py", "shuffle=training", "shuffle=False"),
+    Defect(
+        "training data are not shuffled",
+        "utils/data.py",
+        "gluon.data.RandomSampler(num_samples)",
+        "gluon.data.SequentialSampler(num_samples)",
+    ),
     Defect(
         "the last images are not evaluated",
         "utils/data.py",
-        'last_batch="discard" if training else "keep"',
-        'last_batch="discard"',
+        "size=size), batch_size=batch_size)",
+        'size=size), batch_size=batch_size, last_batch="discard")',
     ),
     Defect(
         "the mean of blue is taken from red",
@@ -625,6 +630,27 @@ DEFECTS = [
         ("tests/test_training.py", "-k", "one_it_is_given"),
     ),
     Defect(
+        "each device learns from its own images alone",
+        "utils/training.py",
+        "        self.trainer.allreduce_grads()\n",
+        "",
+        ("tests/test_devices.py", "-k", "learn_what"),
+    ),
+    Defect(
+        "each worker divides by its own positives",
+        "utils/training.py",
+        "loss.backward(self.workers.share(box_masks.sum() / 4))",
+        "loss.backward()",
+        ("tests/test_workers.py", "-k", "twice_the_batch"),
+    ),
+    Defect(
+        "all workers learn from the same images",
+        "utils/data.py",
+        "batch[self.rank :: self.num_workers]",
+        "batch[:: self.num_workers]",
+        ("tests/test_workers.py", "-k", "disjoint"),
+    ),
+    Defect(
         "every epoch draws the same random numbers",
         "utils/training.py",
         "seed_everything(epoch_seed(self.config.seed, epoch))",
@@ -834,8 +860,8 @@ DEFECTS = [
     Defect(
         "two runs share a folder",
         "single_shot/train.py",
-        "with locked(out_of(options)), explain_shortage(",
-        "with explain_shortage(",
+        "else locked(out_of(options))",
+        "else nullcontext()",
         ("tests/test_train.py", "-k", "two_runs"),
     ),
     Defect(

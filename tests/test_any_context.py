@@ -127,7 +127,7 @@ def dataset():
 
 def test_training_step(net, images, labels, dataset):
     run = TrainingRun(net, dataset, TrainingConfig(image_sizes=(SIZE,), batch_size=2))
-    assert run.ctx == DEVICE
+    assert run.contexts == [DEVICE]
     values = run.step(images, labels, learning_rate=1e-3)
     assert np.isfinite(list(values.values())).all()
     assert_on_device(*[p.data() for p in net.collect_params().values()])

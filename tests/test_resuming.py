@@ -174,7 +174,7 @@ def test_optimizer_states_round_trip(tmp_path):
     save_checkpoint(tmp_path / "a.params", net, {"class_names": ["frill"]}, states)
     loaded = load_checkpoint(tmp_path / "a.params")
     trainer = gluon.Trainer(net.collect_params(), "adam", kvstore=None)
-    resuming.restore_optimizer_states(trainer, loaded.optimizer_states, mx.cpu())
+    resuming.restore_optimizer_states(trainer, loaded.optimizer_states, [mx.cpu()])
     restored = resuming.optimizer_states(trainer)
     assert restored.keys() == states.keys()
     for name, array in states.items():

@@ -371,3 +371,37 @@ def test_an_ssd_trains_too_with_its_own_loss(folder, tmp_path, no_report, monkey
     detector = load_detector(tmp_path / "run" / "detector.params")
     assert detector.per_class and detector.image_size == 300
     assert losses == [MinedCrossEntropyLoss]
+
+
+def test_several_workers_learn_faster_and_warm_up_longer():
+    options = options_of("data", "--recipe", "paper")
+    alone, four = (config_for(options, 16551, num_workers=count) for count in (1, 4))
+    assert four.learning_rate == pytest.approx(4 * alone.learning_rate)
+    assert alone.warmup == 0.005 and four.warmup == pytest.approx(5 / 232)
+    assert (four.batch_size, four.image_sizes) == (alone.batch_size, alone.image_sizes)
+    one_cycle = config_for(options_of("data", "--epochs", "3"), 100, num_workers=4)
+    assert one_cycle.warmup == 0.3
+    asked = options_of("data", "--learning-rate", "0.1")
+    assert config_for(asked, 100, num_workers=4).learning_rate == 0.1
+
+
+def test_a_training_on_two_devices_says_so(folder, tmp_path, monkeypatch, capsys):
+    cards = []
+    monkeypatch.setattr(train, "write_report", lambda *parts: cards.append(parts[-1]) or ("", {}))
+    words = ["--devices", "cpu:0,cpu:1", "--epochs", "1"]
+    assert main(arguments(folder, tmp_path / "run", *words)) == 0
+    assert "each batch is split into 2 parts; batch normalisation" in capsys.readouterr().err
+    assert cards[0]["devices"] == ["cpu:0", "cpu:1"] and cards[0]["workers"] == 1
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--devices", "cpu:0,cpu:0"], "named twice"),
+        (["--devices", "cpu:0,cpu:1", "--batch-size", "1"], "cannot be split over 2 devices"),
+        (["--compress", "0.1"], "--compress is for several machines"),
+    ],
+)
+def test_what_the_devices_cannot_do_is_refused(folder, tmp_path, capsys, words, message):
+    assert main(arguments(folder, tmp_path / "run", *words)) == 2
+    assert message in capsys.readouterr().err

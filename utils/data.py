@@ -6,7 +6,8 @@ and return one. They draw from the global random states, which `context.seed_eve
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 
 from utils.average_precision import pairwise_iou
@@ -194,13 +195,40 @@ def pad_labels(labels: np.ndarray, num_rows: int) -> np.ndarray:
     return padded
 
 
-def loader(
-    dataset: gluon.data.Dataset, transform: Callable, batch_size: int, training: bool
-) -> gluon.data.DataLoader:
+class ShuffledBatches(gluon.data.Sampler):
+    """Indices of samples in shuffled batches; of each batch, those that fall to one worker.
+
+    The last samples are left out if they fill no batch. All workers draw the same order if they
+    begin with the same seed, so that each sample falls to one of them, and all have equally many
+    batches. What they draw afterwards differs.
+    num_samples: to shuffle; batch_size: of all workers together; rank: of this worker, from 0 on;
+    num_workers: how many there are.
+    """
+
+    def __init__(
+        self, num_samples: int, batch_size: int, rank: int = 0, num_workers: int = 1
+    ) -> None:
+        order = gluon.data.RandomSampler(num_samples)
+        self.batches = gluon.data.BatchSampler(order, batch_size, "discard")
+        self.rank, self.num_workers = rank, num_workers
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = list(self.batches)
+        if self.num_workers > 1:  # MXNet's own numbers stay the same: weights come from them
+            seed = np.random.randint(2**31) + self.rank
+            np.random.seed(seed)
+            random.seed(seed)
+        return iter([batch[self.rank :: self.num_workers] for batch in batches])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def loader(dataset: gluon.data.Dataset, transform: Callable, **batches) -> gluon.data.DataLoader:
     """Return batches of transformed samples.
 
     transform: (image, labels) to (image, labels), all images of one size.
-    training: True shuffles and leaves out the last samples if they fill no batch.
+    batches: which samples make one, as for a gluon DataLoader.
     Each batch is images (N, H, W, 3) uint8 and labels (N, M, 5), M the data set's `max_objects`.
     There are no worker processes: they hang too easily, and the cores are busy with the network.
     """
@@ -212,27 +240,30 @@ def loader(
         labels = [pad_labels(rows, num_rows) for rows in labels]
         return nd.array(np.stack(images), dtype=np.uint8), nd.array(np.stack(labels))
 
-    return gluon.data.DataLoader(
-        dataset.transform(transform),
-        batch_size,
-        shuffle=training,
-        last_batch="discard" if training else "keep",
-        batchify_fn=batchify,
-    )
+    return gluon.data.DataLoader(dataset.transform(transform), batchify_fn=batchify, **batches)
 
 
 def training_loader(
-    dataset: gluon.data.Dataset, batch_size: int, size: int, transform: Callable = augment
+    dataset: gluon.data.Dataset,
+    batch_size: int,
+    size: int,
+    transform: Callable = augment,
+    rank: int = 0,
+    num_workers: int = 1,
 ) -> gluon.data.DataLoader:
-    """Return shuffled batches; transform(image, labels, size=size) makes size x size pixels."""
-    return loader(dataset, functools.partial(transform, size=size), batch_size, training=True)
+    """Return shuffled batches; transform(image, labels, size=size) makes size x size pixels.
+
+    The rest as for ShuffledBatches.
+    """
+    batches = ShuffledBatches(len(dataset), batch_size, rank, num_workers)
+    return loader(dataset, functools.partial(transform, size=size), batch_sampler=batches)
 
 
 def evaluation_loader(
     dataset: gluon.data.Dataset, batch_size: int, size: int
 ) -> gluon.data.DataLoader:
     """Return all samples in order, resized to size x size pixels and nothing else."""
-    return loader(dataset, functools.partial(resize, size=size), batch_size, training=False)
+    return loader(dataset, functools.partial(resize, size=size), batch_size=batch_size)
 
 
 def normalize(images: nd.NDArray) -> nd.NDArray:

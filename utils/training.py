@@ -11,6 +11,7 @@ from itertools import islice
 
 from utils.context import SEED, seed_everything
 from utils.data import augment, normalize, training_loader
+from utils.files import InputError
 from utils.hooks import GuardFinite, HeedInterrupt, Hook, ScoreEpochs, ShowProgress
 from utils.losses import FocalLoss, SmoothL1Loss
 from utils.metrics import box_mae, class_accuracy
@@ -20,6 +21,7 @@ import numpy as np
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 from mxnet.gluon.loss import Loss
+from mxnet.kvstore import KVStore
 
 
 def one_cycle(step: int, num_steps: int, peak: float, warmup: float) -> float:
@@ -45,6 +47,9 @@ def step_drops(step: int, num_steps: int, peak: float, warmup: float, drops: tup
     position = (step + 1) / num_steps
     rise = min(1, position / warmup) if warmup else 1
     return peak * rise * 0.1 ** sum(step >= drop * num_steps for drop in drops)
+
+
+POSITIVES = 10**6  # key of their count; a Trainer's keys are its parameters' numbers
 
 
 @dataclass(frozen=True)
@@ -122,12 +127,49 @@ def freeze(block: nn.HybridBlock) -> None:
         freeze(child)
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The processes that train one network together, each on a part of every batch.
+
+    rank: of this one, from 0 on; count: how many there are, by default only this one; kvstore: a
+    `dist_sync` one adds up what all push to it; None where there is only one.
+    threshold: each gradient travels as two bits, which mean that much more, less or nothing; what
+    they leave out waits for the next step, or is lost with a stop (MXNet, *Gradient Compression*).
+    """
+
+    rank: int = 0
+    count: int = 1
+    kvstore: KVStore = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.count > 1:
+            self.kvstore.init(POSITIVES, nd.zeros(1))
+
+    def share(self, num_positives: nd.NDArray) -> nd.NDArray | None:
+        """Return by what a worker multiplies its loss, which it has divided by its own positives.
+
+        The sum over the workers is then the loss of their batches as one, divided by all positives.
+        With two bits for a gradient the count would suffer too; all workers then weigh the same.
+        num_positives: (1,). Returns (1,), or None for one worker alone.
+        """
+        if self.count == 1:
+            return None
+        if self.threshold:
+            return nd.ones_like(num_positives) / self.count
+        in_all = num_positives.copy()
+        self.kvstore.pushpull(POSITIVES, in_all)
+        return nd.maximum(num_positives, 1) / nd.maximum(in_all, 1)
+
+
 class TrainingRun:
     """A network, the data it learns from and how far it has come.
 
-    net: a detector such as `ssd.ToySSD`, initialised; dataset: a `data.DetectionDataset`;
-    config: a TrainingConfig; cls_loss(cls_preds, cls_targets) and box_loss(box_preds, box_targets,
-    box_masks): losses as in `utils.losses`; transform: see `data.training_loader`.
+    net: a detector such as `ssd.ToySSD`, initialised on the devices that share each batch, where
+    batch normalisation takes the statistics of a device's part; dataset: a `data.DetectionDataset`;
+    config: a TrainingConfig, its batch that of one worker; cls_loss(cls_preds, cls_targets) and
+    box_loss(box_preds, box_targets, box_masks): losses as in `utils.losses`; transform: see
+    `data.training_loader`; workers: who else trains the network.
     history: one dict an epoch with the means of what its steps returned, and the speed; so_far:
     what is done of the epoch after these; values: what the last step returned.
     """
@@ -140,6 +182,7 @@ class TrainingRun:
         cls_loss: Loss | None = None,
         box_loss: Loss | None = None,
         transform: Callable = augment,
+        workers: Workers = Workers(),
     ) -> None:
         self.net = net
         self.dataset = dataset
@@ -149,11 +192,22 @@ class TrainingRun:
         self.transform = transform
         self.cls_loss.hybridize()
         self.box_loss.hybridize()
-        self.batch_size = min(config.batch_size, len(dataset))
+        self.workers = workers
+        self.batch_size = min(config.batch_size * workers.count, len(dataset))
         self.steps_per_epoch = len(dataset) // self.batch_size
         self.history, self.so_far, self.values = [], EpochSoFar(), {}
-        self.ctx = next(iter(net.collect_params().values())).list_ctx()[0]
+        self.contexts = next(iter(net.collect_params().values())).list_ctx()
+        self.check_parts()
         self.trainer = self.make_trainer(updates_done=0)
+
+    def check_parts(self) -> None:
+        """Raise InputError where a device of a worker would get no image of a batch."""
+        least = self.batch_size // self.workers.count
+        if least < len(self.contexts):
+            raise InputError(
+                f"{least} images a batch cannot be split over {len(self.contexts)} devices: raise "
+                "the batch size, or name fewer devices"
+            )
 
     def make_trainer(self, updates_done: int) -> gluon.Trainer:
         """Return the optimiser, after as many updates, and prepare the weights for it."""
@@ -173,24 +227,42 @@ class TrainingRun:
             if config.accumulate > 1 and parameter.grad_req != "null":
                 parameter.grad_req = "add"
         self.num_pending = 0  # batches whose gradients wait for the next step
-        return gluon.Trainer(parameters, config.optimizer, options, kvstore=None)
+        threshold = self.workers.threshold
+        return gluon.Trainer(
+            {name: each for name, each in parameters.items() if each.grad_req != "null"},
+            config.optimizer,
+            options,
+            kvstore=self.workers.kvstore or "device",
+            update_on_kvstore=False,  # or gradients could not be clipped
+            compression_params={"type": "2bit", "threshold": threshold} if threshold else None,
+        )
+
+    def predict(self, images: nd.NDArray) -> Sequence[nd.NDArray]:
+        """Return the network's outputs, computed in parts on its devices, on the first of them."""
+        parts = gluon.utils.split_and_load(images, self.contexts, even_split=False)
+        outputs = [self.net(normalize(part)) for part in parts]
+        if len(outputs) == 1:
+            return outputs[0]
+        anchors, *predictions = zip(*outputs)
+        on_first = [[part.as_in_context(self.contexts[0]) for part in each] for each in predictions]
+        return anchors[0], *[nd.concat(*parts, dim=0) for parts in on_first]
 
     def step(
         self, images: nd.NDArray, labels: nd.NDArray, learning_rate: float
     ) -> dict[str, float]:
         """Learn from one batch; return its losses and the two metrics of its anchors, by name.
 
-        images: (N, H, W, 3) uint8; labels: (N, M, 5) on the same device.
+        images: (N, H, W, 3) uint8; labels: (N, M, 5) on the first device.
         """
         with autograd.record():
-            anchors, cls_preds, box_preds = self.net(normalize(images))
+            anchors, cls_preds, box_preds = self.predict(images)
             box_targets, box_masks, cls_targets = multibox_target(
                 anchors, labels, self.config.match_threshold
             )
             cls_loss = self.cls_loss(cls_preds, cls_targets).sum()
             box_loss = self.box_loss(box_preds, box_targets, box_masks).sum()
             loss = cls_loss + self.config.box_weight * box_loss
-        loss.backward()
+        loss.backward(self.workers.share(box_masks.sum() / 4))
         self.num_pending += 1
         if self.num_pending == self.config.accumulate:
             self.update(learning_rate)
@@ -202,13 +274,16 @@ class TrainingRun:
         }
 
     def update(self, learning_rate: float) -> None:
-        """Clip the gradients that have gathered and take one step of the optimiser."""
+        """Add up the gradients that have gathered, clip them, take one step of the optimiser."""
+        self.trainer.allreduce_grads()
         parameters = self.net.collect_params().values()
-        gradients = [parameter.grad() for parameter in parameters if parameter.grad_req != "null"]
+        trained = [parameter for parameter in parameters if parameter.grad_req != "null"]
         bound = self.config.clip_norm * self.num_pending
-        gluon.utils.clip_global_norm(gradients, bound, check_isfinite=False)
+        for ctx in self.contexts:  # each has the sum now, and takes the same step
+            gradients = [parameter.grad(ctx) for parameter in trained]
+            gluon.utils.clip_global_norm(gradients, bound, check_isfinite=False)
         self.trainer.set_learning_rate(learning_rate)
-        self.trainer.step(self.num_pending)  # each loss is already divided by its positives
+        self.trainer.update(self.num_pending)  # each loss is already divided by its positives
         if self.config.accumulate > 1:
             self.net.collect_params().zero_grad()
         self.num_pending = 0
@@ -218,9 +293,10 @@ class TrainingRun:
         epoch = len(self.history)
         seed_everything(epoch_seed(self.config.seed, epoch))
         size = self.config.image_sizes[epoch]
-        drawn = training_loader(self.dataset, self.batch_size, size, self.transform)
+        part = self.workers.rank, self.workers.count
+        drawn = training_loader(self.dataset, self.batch_size, size, self.transform, *part)
         for images, labels in islice(drawn, self.so_far.batches, None):
-            yield images.as_in_context(self.ctx), labels.as_in_context(self.ctx)
+            yield images, labels.as_in_context(self.contexts[0])
 
     def run_epoch(self, *hooks) -> dict:
         """Go through the data once, or through what is left; return the epoch's line of history.
@@ -291,10 +367,11 @@ def train(
 ) -> list[dict]:
     """Train a detector to the end of its configuration; return the history.
 
-    net, dataset, config and parts (losses, transform): see TrainingRun.
+    net, dataset, config and parts (losses, transform, workers): see TrainingRun.
     evaluate: called after every epoch whose number `evaluate_every` divides, and after the last;
     returns a dict of held-out scores for the history. hooks: more of them, see `hooks.Hook`.
     """
     scores = [ScoreEpochs(evaluate, evaluate_every)] if evaluate else []
     run = TrainingRun(net, dataset, config, **parts)
-    return run.fit(GuardFinite(), *scores, *hooks, ShowProgress(), HeedInterrupt())
+    shown = [ShowProgress()] if run.workers.rank == 0 else []
+    return run.fit(GuardFinite(), *scores, *hooks, *shown, HeedInterrupt())
