@@ -98,10 +98,10 @@ def few(preset, count):
     return DetectionDataset([train_set[index] for index in drawn], train_set.class_names), held_out
 
 
-def transfer(count, **choice):
-    """Return the Choice of 200 steps of 8 images of 256 pixels on a few pictures."""
+def transfer(count, size, **choice):
+    """Return the Choice of 200 steps of 8 images of that size in pixels on a few pictures."""
     epochs = round(NUM_STEPS / (count // 8))
-    changes = {"image_sizes": (256,) * epochs, "batch_size": 8, "learning_rate": 2e-3}
+    changes = {"image_sizes": (size,) * epochs, "batch_size": 8, "learning_rate": 2e-3}
     changes |= {name: choice.pop(name) for name in ("base_rate", "frozen_stages") if name in choice}
     return Choice(replace(BASE, **changes), data=functools.partial(few, count=count), **choice)
 
@@ -149,6 +149,7 @@ def first(change, image, labels, size):
     return data.augment(*change(image, labels), size)
 
 
+COUNTS = (10, 25, 50, 100, 200)  # of pictures
 STARTS = {
     "ToySSD from scratch": {},
     "SSDLite from scratch": {"ssdlite": True},
@@ -204,10 +205,11 @@ CHOICES = {
         for unit in ("frame", "clip")
         for tested in ("frames", "new pictures")
     },
+    **{("transfer", name): transfer(50, 256, **start) for name, start in STARTS.items()},
     **{
-        ("transfer", f"{name}, {count} pictures"): transfer(count, **start)
-        for count in (10, 25, 50, 100, 200)
+        ("few pictures", f"{name}, {count}"): transfer(count, 128, **start)
         for name, start in STARTS.items()
+        for count in COUNTS
     },
 }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import mean
 
 LEDGER = Path(__file__).with_name("ledger.csv")
-EXPERIMENTS = ("defect", "split", "transfer")  # of their own: no choices of a recipe
+# Of their own: no choices of a recipe.
+EXPERIMENTS = ("defect", "split", "transfer", "few pictures")
 
 
 @dataclass(frozen=True)

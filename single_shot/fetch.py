@@ -1,10 +1,10 @@
-"""Fetch the data sets of older tutorials.
+"""Fetch data sets: Pascal VOC, BCCD, and those of older tutorials.
 
     single-shot fetch banana
 
 The lessons need none of them. Each file is looked for where an earlier run left it, then in the
-folder of --from, then on the network; its checksums must agree. A download that was stopped goes on
-when the same command runs again.
+folder of --from, where an unpacked copy of BCCD does as well, then on the network; its checksums
+must agree. A download that was stopped goes on when the same command runs again.
 """
 
 import sys

@@ -24,6 +24,17 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def tree_sha256(folder: Path) -> str:
+    """Return the SHA-256 of all files below a folder, as hexadecimal text.
+
+    It is the sum of what `sha256sum` prints for their relative paths, in the order of the paths.
+    """
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    files = [path for path in paths if (folder / path).is_file()]
+    lines = [f"{sha256(folder / path)}  {path}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a text or bytes as a file, all of it or nothing."""
     content = content.encode() if isinstance(content, str) else content

@@ -11,6 +11,16 @@ pytestmark = needs_bccd
 BAD = ("BloodImage_00338.xml, object 12", "BloodImage_00343.xml, object 3")
 
 
+def test_fetch_takes_the_copy_beside_the_project(tmp_path, capfd):
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/bccd").symlink_to(BCCD)
+    words = ["--from", str(tmp_path / "local"), "--out", str(tmp_path / "out")]
+    assert main(["fetch", "bccd", *words]) == 0
+    content = tmp_path / "out/bccd/BCCD_Dataset-1.0/BCCD"
+    assert f"prepare {content} --format voc" in capfd.readouterr().out
+    assert len(list((content / "JPEGImages").iterdir())) == 364
+
+
 def test_strict_names_both_slips(tmp_path, capfd):
     assert main(["prepare", str(BCCD), "--out", str(tmp_path / "out")]) == 2
     error = capfd.readouterr().err

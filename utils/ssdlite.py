@@ -234,7 +234,7 @@ class SSDLite(nn.HybridBlock):
 
 def ssdlite(
     num_classes: int,
-    ctx: mx.Context | None = None,
+    ctx: mx.Context | list[mx.Context] | None = None,
     sizes: tuple = SIZES,
     ratios: tuple = RATIOS,
 ) -> SSDLite:

@@ -1,4 +1,4 @@
-"""The data sets of older tutorials, from a local folder or from the network."""
+"""Data sets, from a local folder or from the network."""
 
 import shutil
 from functools import partial
@@ -9,6 +9,7 @@ from single_shot.downloads.https import open_session
 from single_shot.downloads.record_index import write_index
 from single_shot.downloads.sources import DataSet, RemoteFile, find_fault
 from single_shot.downloads.transfer import DownloadError, StorageError, download
+from single_shot.files import appearing_folder, tree_sha256
 from utils.files import replace_atomically
 
 ARCHIVES = "downloads"  # the folder where archives stay, so that extracting again needs no network
@@ -52,7 +53,8 @@ def obtain(file: RemoteFile, folder: Path, local: Path | None = None) -> Path:
 def install(data_set: DataSet, folder: Path, local: Path | None = None) -> None:
     """Put a DataSet into a folder, which for an archive appears only when it is complete.
 
-    A record file without an `.idx` gets one. local: directory that is searched first.
+    A record file without an `.idx` gets one. local: directory that is searched first, for the files
+    and for an unpacked copy under the name of `folder` or of the archive's content.
     Raises DownloadError, or ArchiveError for an archive that must not be extracted.
     """
     folder = Path(folder)
@@ -64,9 +66,27 @@ def install(data_set: DataSet, folder: Path, local: Path | None = None) -> None:
         for path in folder.glob("*.rec"):
             if not path.with_suffix(".idx").exists():
                 write_index(path)
-    elif not folder.exists():
+    elif not folder.exists() and not _copied(data_set, folder, local):
         archives = folder.parent / ARCHIVES
         extract([obtain(file, archives, local) for file in data_set.files], folder)
+
+
+def _copied(data_set, folder, local):
+    """Copy what is unpacked in `local` already, if it is; return whether it was."""
+    if local is None or not data_set.parts:
+        return False
+    for source in (Path(local) / folder.name, Path(local) / data_set.content):
+        if all((source / part).is_dir() for part in data_set.parts):
+            with appearing_folder(folder) as new:
+                for part in data_set.parts:
+                    shutil.copytree(source / part, new / data_set.content / part)
+                if (found := tree_sha256(new / data_set.content)) != data_set.tree:
+                    raise DownloadError(
+                        f"{source}: its {', '.join(data_set.parts)} have SHA-256 {found}, not "
+                        f"{data_set.tree}; put a right copy there, or leave out --from"
+                    )
+            return True
+    return False
 
 
 def _copy_checked(path, file, new):

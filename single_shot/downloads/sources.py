@@ -1,7 +1,7 @@
-"""Where the data sets of older tutorials are published, and how to recognise their files.
+"""Where data sets are published, and how to recognise their files.
 
-Every file is bounded in size and has at least the SHA-1 sum of its publisher. Of Pikachu's two
-record files no SHA-256 sum and no exact size is published: they have that SHA-1 sum and a limit.
+Every file is bounded in size and has a published SHA-256 sum. Of Pikachu's two record files none is
+published, and no exact size: they have the SHA-1 sum of their publisher and a limit.
 """
 
 import hashlib
@@ -65,7 +65,8 @@ class DataSet:
     """Files that make one data set.
 
     is_archive: its files are extracted into one folder, else they stay as they are. content: the
-    folder inside that is read. options: of `single-shot prepare`, for this data set.
+    folder inside that is read. options: of `single-shot prepare`, for this data set. parts, tree:
+    an unpacked copy has these folders, and `files.tree_sha256` of them is this; none by default.
     """
 
     title: str
@@ -73,6 +74,8 @@ class DataSet:
     is_archive: bool
     content: str
     options: str
+    parts: tuple = ()
+    tree: str = ""
 
     def next_command(self, folder: Path) -> str:
         """Return the command that turns the data set in a folder into checked records."""
@@ -177,6 +180,18 @@ VOC2012_TRAINVAL = _voc(
     1999639040,
 )
 
+# SHA-256 and size: TensorFlow Datasets, image/bccd/checksums.tsv, of the same address.
+BCCD = RemoteFile(
+    "BCCD_Dataset-1.0.zip",
+    (
+        "https://github.com/Shenggan/BCCD_Dataset/archive/v1.0.zip",
+        "https://codeload.github.com/Shenggan/BCCD_Dataset/zip/refs/tags/v1.0",
+        _archived("https://github.com/Shenggan/BCCD_Dataset/archive/v1.0.zip"),
+    ),
+    {"sha256": "97af5cc16d14d293fcb3c82a8f66e49b0339a8d0abd8e9508e0feeb4911caa1f"},
+    size=7875205,
+)
+
 # By the name of the folder that each of them gets.
 DATA_SETS = {
     "pikachu": DataSet(
@@ -207,5 +222,14 @@ DATA_SETS = {
         is_archive=True,
         content="VOCdevkit/VOC2012",
         options="--format voc --sets train val",
+    ),
+    "bccd": DataSet(
+        "BCCD, photographs of blood cells",
+        (BCCD,),
+        is_archive=True,
+        content="BCCD_Dataset-1.0/BCCD",
+        options="--format voc --sets trainval test --drop-bad",  # two boxes have no area
+        parts=("Annotations", "ImageSets", "JPEGImages"),
+        tree="debd2d76b13c300a3999f96a08cbe9ada5f231c3f882f9877a65a01a695872d1",
     ),
 }

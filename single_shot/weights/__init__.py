@@ -71,7 +71,7 @@ def begin_with_detector(
         for name, parameter in net._collect_params_with_prefix().items():
             value = checkpoint.parameters[name].as_in_context(ctx)
             if name.startswith("class_predictors"):
-                value = carried_over(value, parameter.data(), known, class_names)
+                value = carried_over(value, parameter.data(ctx), known, class_names)
             parameter.set_data(value)
     kept = [name for name in class_names if name in known]
     new = [name for name in class_names if name not in known]

@@ -1,6 +1,7 @@
 import hashlib
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from single_shot.command import main
@@ -173,6 +174,34 @@ def test_a_fetched_archive_stays_for_the_next_time(network, archived, tmp_path):
         shutil.rmtree(tmp_path / "out" / "toy")
     assert network[1] == [file.urls[0]]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [ARCHIVES]
+
+
+@pytest.mark.parametrize("place", ["toy", "inside"])
+def test_an_unpacked_copy_does_where_its_content_is_right(network, archived, tmp_path, place):
+    (tmp_path / "a.zip").unlink()
+    copy = tmp_path / "local" / place
+    for name in ("images/1.jpg", "labels/1.xml", "of-another.txt"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text(name)
+    lines = [
+        f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n"
+        for name in ("images/1.jpg", "labels/1.xml")
+    ]
+    tree = hashlib.sha256("".join(lines).encode()).hexdigest()
+    known = replace(archived, parts=("images", "labels"), tree=tree)
+    install(known, tmp_path / "out" / "toy", tmp_path / "local")
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in written) == [
+        "toy/inside/images/1.jpg",
+        "toy/inside/labels/1.xml",
+    ]
+    assert network[1] == []
+
+    shutil.rmtree(tmp_path / "out")
+    (copy / "labels/2.xml").write_text("one more")
+    with pytest.raises(DownloadError, match=f"local/{place}: its images, labels have SHA-256"):
+        install(known, tmp_path / "out" / "toy", tmp_path / "local")
+    assert list((tmp_path / "out").iterdir()) == [] and network[1] == []
 
 
 def test_the_command_goes_on_after_a_failure(network, archived, tmp_path, monkeypatch, capsys):

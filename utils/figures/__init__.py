@@ -38,6 +38,12 @@ from utils.figures.scores import (
     plot_scales,
     plot_scores,
 )
+from utils.figures.workers import (
+    draw_parallel_step,
+    draw_ring,
+    draw_roles,
+    plot_doublings,
+)
 
 from matplotlib.figure import Figure
 
@@ -53,6 +59,9 @@ __all__ = [
     "draw_architecture",
     "draw_boxes",
     "draw_overlaps",
+    "draw_parallel_step",
+    "draw_ring",
+    "draw_roles",
     "draw_trunk",
     "image_grid",
     "panels",
@@ -60,6 +69,7 @@ __all__ = [
     "plot_checks",
     "plot_choices",
     "plot_confusion",
+    "plot_doublings",
     "plot_gains",
     "plot_growing_curve",
     "plot_history",

@@ -132,7 +132,12 @@ def plot_bootstrap(samples: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def plot_choices(choices: dict[str, Sequence[float]], title: str, xlabel: str) -> Figure:
+def plot_choices(
+    choices: dict[str, Sequence[float]],
+    title: str,
+    xlabel: str,
+    ylabel: str = "changed, all else as it is",
+) -> Figure:
     """Return a figure of what each choice reached, a row each and a point for every run.
 
     choices: scores by name; the first is the reference, whose runs span the grey band. Choices all
@@ -153,7 +158,7 @@ def plot_choices(choices: dict[str, Sequence[float]], title: str, xlabel: str) -
         ax.plot(np.mean(scores), row, "|", color=color, markersize=13)
     ax.set_yticks(range(len(choices)), choices)
     ax.set_ylim(len(choices) - 0.5, -0.5)
-    ax.set(title=title, xlabel=xlabel, ylabel="changed, all else as it is")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure
 
 
