@@ -12,9 +12,8 @@ import csv
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from data import DATA_ROOT
@@ -22,8 +21,9 @@ from single_shot.answer import Answer
 from single_shot.arguments import share
 from single_shot.figure_files import write_image
 from single_shot.files import sha256, write_whole
-from single_shot.finders import Finder, open_finder
+from single_shot.finders import Finder, add_engine, open_finder
 from single_shot.labels.pictures import SUFFIXES, is_hidden, read_picture
+from single_shot.pipeline import Later, work_ahead
 from single_shot.video import (
     FilmFacts,
     VideoError,
@@ -121,45 +121,28 @@ def csv_writer(rows: Iterable[dict]) -> Callable[[str], None]:
     return write
 
 
-class Later:
-    """Does work in a thread of its own, at most a few calls behind, in the order of the calls.
+def is_film(path: Path) -> bool:
+    """Return whether a path is that of a film, by its ending."""
+    return path.suffix.lower() in FILMS
 
-    What goes wrong in one is raised by a later call, or at the end of the `with` block.
-    """
 
-    MOST_BEHIND = 8
-
-    def __init__(self) -> None:
-        self.thread = ThreadPoolExecutor(1)
-        self.waiting: deque[Future] = deque()
-
-    def __call__(self, function: Callable, *arguments) -> None:
-        """Have `function(*arguments)` called soon."""
-        self.waiting.append(self.thread.submit(function, *arguments))
-        self.wait(self.MOST_BEHIND)
-
-    def wait(self, behind: int = 0) -> None:
-        """Wait until no more than so many calls are behind."""
-        while len(self.waiting) > behind:
-            self.waiting.popleft().result()
-
-    def __enter__(self) -> Later:
-        return self
-
-    def __exit__(self, kind, *_) -> None:
-        self.thread.shutdown()  # once all calls are done, also of a run that is stopped
-        if kind is None:
-            self.wait()
+def read_unless_film(path: Path) -> np.ndarray | None:
+    """Return an image as `read_picture` does, or None for a film, which is read frame by frame."""
+    return None if is_film(path) else read_picture(path)
 
 
 def detect_image(
-    path: Path, name: str, finder: Finder, threshold: float, results: Results, later: Later | None
+    image: np.ndarray,
+    name: str,
+    finder: Finder,
+    threshold: float,
+    results: Results,
+    later: Later | None,
 ) -> None:
     """Add what is found in an image to the results; have it written to their folder with its boxes.
 
     later: None writes no image.
     """
-    image = read_picture(path)
     detections_px = finder.find(image, threshold)
     if later is not None:
         later(
@@ -235,15 +218,15 @@ def detect_all(
     cannot be read is told and counted.
     """
     try:
-        with Later() as later:
-            for path in progress(sources, unit="file"):
+        with Later() as later, closing(work_ahead(read_unless_film, sources)) as images:
+            painter = later if pictures else None
+            for path, image in zip(progress(sources, unit="file"), images, strict=True):
                 name = str(path.relative_to(root))
                 try:
-                    if path.suffix.lower() in FILMS:
+                    if is_film(path):
                         detect_film(path, name, finder, threshold, results)
                     else:
-                        painter = later if pictures else None
-                        detect_image(path, name, finder, threshold, results, painter)
+                        detect_image(image.result(), name, finder, threshold, results, painter)
                 except (RecordError, VideoError) as error:
                     tqdm.write(str(error), file=sys.stderr)
                     results.files.append({"file": name, "error": str(error)})
@@ -259,15 +242,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--threshold", type=share, default=DISPLAY_THRESHOLD, help="least score")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results")
     add("--no-pictures", action="store_true", help="write the tables alone, of images")
+    add_engine(parser)
 
 
 def run(options: Namespace) -> Answer:
     """Detect; return the Answer, which failed if a file did."""
-    finder = open_finder(options.checkpoint)
+    finder = open_finder(options.checkpoint, options.engine, options.calibrate)
     sources = sources_of(options.source, options.out)
     about: dict = {
         "checkpoint": str(options.checkpoint),
         "checkpoint_sha256": sha256(options.checkpoint),
+        "engine": finder.engine,
     }
     about |= {"threshold": options.threshold, "image_size": finder.image_size}
     results = Results(options.out, about | {"class_names": finder.class_names})

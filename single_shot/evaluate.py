@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from single_shot.answer import Answer
-from single_shot.finders import open_finder
+from single_shot.finders import add_engine, open_finder
 from single_shot.sources import add_source, name_of, open_split, open_voc
 from single_shot.training_report import SCORED, evaluate, scores_of, text_of, write_pictures
 
@@ -24,12 +24,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--split", choices=("train", "val"), default="val", help="of SOURCE")
     out_help = "folder for pictures: curves, detections, worst images; default: none"
     add("--out", type=Path, metavar="DIR", help=out_help)
+    add_engine(parser)
 
 
 def run(options: Namespace) -> Answer:
     """Evaluate; return the Answer."""
     name_of(options)
-    finder = open_finder(options.checkpoint)
+    finder = open_finder(options.checkpoint, options.engine, options.calibrate)
     if options.voc:
         dataset = open_voc(options.voc, finder.class_names, options.drop_bad)
     else:
@@ -40,7 +41,7 @@ def run(options: Namespace) -> Answer:
     if options.out:
         write_pictures(options.out, results, detections, dataset)
         text += f"\n\n{options.out}: {', '.join(SCORED)}"
-    return Answer(text, {"num_images": len(dataset)} | scores_of(results))
+    return Answer(text, {"engine": finder.engine, "num_images": len(dataset)} | scores_of(results))
 
 
 def after_stop(options: Namespace) -> str:

@@ -23,14 +23,11 @@ from single_shot.export_checks import check_much_alike, check_raw, check_the_sam
 from single_shot.files import sha256, write_whole
 from single_shot.labels.pictures import SUFFIXES, pictures_in, read_picture
 from single_shot.onnx_graph import BATCH_OUTPUTS, OUTPUTS, RAW_OUTPUTS, build, build_raw
-from single_shot.onnx_graph.quantised import NUM_CALIBRATION_IMAGES
 from single_shot.onnx_runtime import OnnxDetector, open_session
-from single_shot.sources import open_split
+from single_shot.sources import calibration_images
 from utils.context import best_context
 from utils.detection import DISPLAY_THRESHOLD, NMS_THRESHOLD, Detector, load_detector
 from utils.files import InputError
-
-import numpy as np
 
 SAMPLES = DATA_ROOT / "samples"
 
@@ -72,13 +69,6 @@ def images_of(folder: Path) -> dict:
     if not paths:
         raise InputError(f"{folder}: holds no image ({', '.join(SUFFIXES)}) to compare on")
     return {str(path): read_picture(path) for path in paths}
-
-
-def calibration_images(source: str, class_names: tuple) -> list[np.ndarray]:
-    """Return training images of a prepared folder or an embedded set."""
-    dataset = open_split(source, "train", class_names)
-    step = max(1, len(dataset) // NUM_CALIBRATION_IMAGES)
-    return [dataset[index][0] for index in range(0, len(dataset), step)][:NUM_CALIBRATION_IMAGES]
 
 
 def content_of(

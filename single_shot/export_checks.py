@@ -1,5 +1,7 @@
 """Whether an exported file gives what the detector gives that it came from."""
 
+from collections.abc import Iterable
+
 from single_shot.onnx_graph import RAW_OUTPUTS
 from single_shot.onnx_runtime import OnnxDetector
 from utils.boxes import decode_offsets
@@ -29,6 +31,15 @@ RESIZED = 10  # times the tolerance for a raw file
 MOST_ODD = 0.1  # of the detections in eight bits that may have no partner
 
 
+REPORT = "please report this with the image"
+# Then cells see the same, and which of the equal scores are among the 400 that are suppressed is
+# left to the order in which a program sorts them.
+ONE_COLOUR = (
+    "an image of one colour, in which many anchors score alike and no order is right; leave it out "
+    "of --compare-on"
+)
+
+
 class NotTheSame(InputError):
     """The file does not find what the detector finds; the message names the image."""
 
@@ -49,7 +60,8 @@ def check_the_same(exported: OnnxDetector, detector: Detector, images: dict) -> 
             for each, theirs in zip(batch, exported.find_batch(batch, threshold)):
                 ours = detect(each, detector, threshold)
                 scale = pixel_scale(each)
-                assert_same_objects(name, theirs / scale, ours / scale, threshold)
+                hint = ONE_COLOUR if np.ptp(each, axis=(0, 1)).max() == 0 else REPORT
+                assert_same_objects(f"{name}: {hint}", theirs / scale, ours / scale, threshold)
                 count += len(ours)
     return count
 
@@ -65,36 +77,53 @@ def batch_for(exported: OnnxDetector, picture: np.ndarray) -> np.ndarray:
 
 
 def assert_same_objects(name: str, theirs: np.ndarray, ours: np.ndarray, threshold: float) -> None:
-    """Raise NotTheSame, which names the image, unless detections in fractions are the same."""
+    """Raise NotTheSame unless detections in fractions are the same.
+
+    name: the image and what to do, for the message.
+    """
     cut = ours[-1, 1] if len(ours) == MAX_DETECTIONS else threshold
     try:
         assert_same_detections(theirs, ours, SCORE_TOLERANCE, cut_score=cut)
     except AssertionError as error:
         raise NotTheSame(
-            f"{name}: the file would not find what the detector finds; nothing is written. "
-            f"Please report this with the image. {str(error).splitlines()[:2][-1]}"
+            f"{name}; the file would not find what the detector finds; nothing is written. "
+            f"{str(error).splitlines()[:2][-1]}"
         ) from None
 
 
 def check_much_alike(exported: OnnxDetector, detector: Detector, images: dict) -> int:
     """Compare a detector in eight bits with the one that it came from; return how many rows.
 
-    At the threshold of evaluation scores would differ in rank; what a person is shown must be the
-    same but for `MOST_ODD`. Raises NotTheSame.
+    images: by name, (H, W, 3) uint8. Raises NotTheSame.
+    """
+
+    def pairs():
+        for image in progress(images.values(), desc="compare", unit="image"):
+            batch = batch_for(exported, image)
+            for each, theirs in zip(batch, exported.find_batch(batch)):
+                yield theirs, detect(each, detector)
+
+    return assert_much_alike(
+        pairs(),
+        "nothing is written. Give --int8 a set that looks like what the detector will see, or "
+        "leave it out",
+    )
+
+
+def assert_much_alike(pairs: Iterable[tuple[np.ndarray, np.ndarray]], advice: str) -> int:
+    """Compare what is found in eight bits and in 32; return how many rows there are in 32.
+
+    pairs: both for each image, rows (D, 6) in pixels. At the threshold of evaluation scores would
+    differ in rank; what a person is shown must be the same but for `MOST_ODD`.
+    Raises NotTheSame, which ends with the advice.
     """
     count = odd = 0
-    for image in progress(images.values(), desc="compare", unit="image"):
-        batch = batch_for(exported, image)
-        for each, theirs in zip(batch, exported.find_batch(batch)):
-            ours = detect(each, detector)
-            pairs = pair_detections(theirs, ours, atol=0.2, min_iou=0.75)
-            count += len(ours)
-            odd += len(ours) + len(theirs) - 2 * int((pairs >= 0).sum())
+    for theirs, ours in pairs:
+        partners = pair_detections(theirs, ours, atol=0.2, min_iou=0.75)
+        count += len(ours)
+        odd += len(ours) + len(theirs) - 2 * int((partners >= 0).sum())
     if odd > max(2, MOST_ODD * 2 * count):
-        raise NotTheSame(
-            f"in eight bits {odd} of {2 * count} detections have no partner; nothing is written. "
-            "Give --int8 a set that looks like what the detector will see, or leave it out"
-        )
+        raise NotTheSame(f"in eight bits {odd} of {2 * count} detections have no partner; {advice}")
     return count
 
 

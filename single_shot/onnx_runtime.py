@@ -48,6 +48,8 @@ class OnnxDetector:
     one image. Raises OnnxError.
     """
 
+    engine = "onnxruntime"
+
     def __init__(self, content: bytes, path: PathLike | str) -> None:
         facts = checked_facts(content, path)
         self.class_names, self.image_size = tuple(facts["class_names"]), facts["image_size"]

@@ -9,7 +9,10 @@ from single_shot.labels.voc import VocDataset, find_classes
 from single_shot.prepared_folder import open_prepared
 from utils.files import InputError
 
+import numpy as np
 from mxnet import gluon
+
+NUM_CALIBRATION_IMAGES = 64  # on which eight bits are scaled
 
 VOC_HELP = "a folder of VOC's layout and a set in it, instead of SOURCE; may be given several times"
 
@@ -49,6 +52,13 @@ def open_split(
             f"{', '.join(class_names)}; choose the data that it was trained on"
         )
     return dataset
+
+
+def calibration_images(source: str | Path, class_names: Sequence[str]) -> list[np.ndarray]:
+    """Return training images, (H, W, 3) uint8 each, from all over what `open_split` takes."""
+    dataset = open_split(source, "train", class_names)
+    step = max(1, len(dataset) // NUM_CALIBRATION_IMAGES)
+    return [dataset[index][0] for index in range(0, len(dataset), step)][:NUM_CALIBRATION_IMAGES]
 
 
 def open_voc(

@@ -4,6 +4,7 @@ import json
 
 from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
+from single_shot.export_checks import NotTheSame, check_the_same
 from single_shot.onnx_graph.before import before_graph
 from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx, open_session
 from single_shot.weights import begin_with_imagenet
@@ -29,6 +30,7 @@ import pytest
 from hypothesis import given, settings, strategies
 from mxnet import image as mxnet_image
 from onnx import helper, numpy_helper
+from PIL import Image
 
 TOY = DATA_ROOT / "pretrained" / "toy_ssd_multi.params"
 SIZES = ((1, 1), (20, 4000), (4000, 20), (128, 128), (100, 60), (90, 300), (375, 500), (700, 700))
@@ -245,6 +247,25 @@ def test_the_command_writes_what_it_has_compared(tmp_path, capsys):
             assert answer["coco_ap"] == pytest.approx(expected["coco_ap"], abs=2e-3)
 
 
+def test_grey_and_turned_pictures_give_the_same(toy, tmp_path, capsys):
+    """Both are told how the picture is displayed: with three colours, upright."""
+    (tmp_path / "toy.onnx").write_bytes(toy[2])
+    picture = Image.fromarray(samples()["multi_four.jpg"])
+    (tmp_path / "in").mkdir()
+    picture.convert("L").save(tmp_path / "in" / "grey.png")
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned a quarter to the right
+    picture.resize((300, 200)).save(tmp_path / "in" / "turned.jpg", exif=exif)
+    found = {}
+    for path in (TOY, tmp_path / "toy.onnx"):
+        words = ["detect", str(path), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+        assert command.main([*words, "--threshold", "0.2", "--json"]) == command.DONE
+        found[path.suffix] = json.loads(capsys.readouterr().out)
+    assert [file["size_px"] for file in found[".onnx"]["files"]][1] == [200, 300]
+    rows = [[(row["file"], row["class"]) for row in each["detections"]] for each in found.values()]
+    assert len(rows[0]) > 1 and sorted(rows[0]) == sorted(rows[1])
+
+
 def test_in_eight_bits_it_is_small_and_about_as_good(tmp_path, capsys):
     out, plain = tmp_path / "eight.onnx", tmp_path / "plain.onnx"
     assert command.main(["export", str(TOY), "--out", str(plain)]) == command.DONE
@@ -283,8 +304,23 @@ def test_a_file_that_finds_something_else_is_not_written(tmp_path, capsys, monke
     monkeypatch.setattr(export, "build", of_another_size)
     out = tmp_path / "multi.onnx"
     assert command.main(["export", str(TOY), "--out", str(out)]) == command.UNUSABLE
-    assert "would not find what the detector finds" in capsys.readouterr().err
+    words = capsys.readouterr().err
+    assert "would not find what the detector finds" in words and "please report" in words
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_of_one_colour_is_named_where_equal_scores_are_sorted_otherwise():
+    detector = an_ssd("ssd300", 1 / 8)
+    grey = np.full((4, 4, 3), 128, dtype=np.uint8)
+
+    class Twin:
+        takes_batches = False
+
+        def find_batch(self, images, threshold):
+            return [detect(images[0], detector, threshold)[1:]]
+
+    with pytest.raises(NotTheSame, match="grey.png: an image of one colour, .* --compare-on"):
+        check_the_same(Twin(), detector, {"grey.png": grey})
 
 
 @pytest.mark.parametrize("part", ["detect", "evaluate"])

@@ -53,8 +53,8 @@ class Checkpoint:
     optimizer_states: dict
     metadata: dict
 
-    def load_into(self, net: Block, ctx: Context | None = None) -> None:
-        """Give a network of the same layers the parameters, on the device ctx.
+    def load_into(self, net: Block, ctx: Context | list[Context] | None = None) -> None:
+        """Give a network of the same layers the parameters, on the device ctx, or on several.
 
         Raises CheckpointError where the network has other classes or layers.
         """

@@ -66,6 +66,7 @@ BORROWED = {
 # How long a waiting thread of libgomp spins before it sleeps. By default it spins for milliseconds,
 # which takes the processor away from whoever else runs, MXNet's own other threads among them.
 SPIN_COUNT = "1000"
+SHARING_VARIABLE = "SINGLE_SHOT_SHARING"  # how many processes share the cores
 COMMANDS = (["data"], ["single_shot"])  # of `python -m`
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -117,7 +118,8 @@ def prepare() -> None:
             "put `import utils` first",
             stacklevel=2,
         )
-    os.environ.setdefault("OMP_NUM_THREADS", str(core_count()))
+    sharing = int(os.environ.get(SHARING_VARIABLE, 1))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // sharing)))
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT  # libgomp reads it when it is loaded
     borrow_libraries()

@@ -44,7 +44,7 @@ def decodes_per_class(description: dict) -> bool:
 
 
 def build_network(
-    description: dict, num_classes: int, ctx: Context | None = None
+    description: dict, num_classes: int, ctx: Context | list[Context] | None = None
 ) -> nn.HybridBlock:
     """Return an initialised network that runs as one compiled graph and knows its `description`.
 

@@ -161,15 +161,15 @@ class ToySSD(nn.HybridBlock):
 
 def toy_ssd(
     num_classes: int,
-    ctx: mx.Context | None = None,
+    ctx: mx.Context | list[mx.Context] | None = None,
     initializer: init.Initializer | None = None,
     sizes: tuple = SIZES,
     ratios: tuple = RATIOS,
 ) -> ToySSD:
     """Return an initialised ToySSD that runs as one compiled graph.
 
-    num_classes: kinds of objects; ctx: device; initializer: of the weights, Xavier by default;
-    sizes, ratios: of the anchors, see ToySSD.
+    num_classes: kinds of objects; ctx: device or devices; initializer: of the weights, Xavier by
+    default; sizes, ratios: of the anchors, see ToySSD.
     """
     net = ToySSD(num_classes, sizes, ratios)
     net.initialize(initializer or init.Xavier(), ctx=ctx)

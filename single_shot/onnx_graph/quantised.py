@@ -20,7 +20,6 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-NUM_CALIBRATION_IMAGES = 64
 # The rest, decoding and suppression among it, keeps its 32 bits.
 IN_EIGHT_BITS = ["Conv", "MaxPool", "Relu"]
 
