@@ -1,10 +1,11 @@
-"""Do we read what another library writes? Labels by globox in seven formats, compared to a pixel.
+"""Do we read what other libraries write? Labels in eight formats, compared to a pixel.
 
     make oracle
 
-globox writes each made-up set in every format that it has; we read each, and every box must lie
-where it was, to a hundredth of a pixel. Its VOC counts edges from 0, so that one is read by
-`--origin 0`; what the evidence of so small a set says is counted apart, and may be a pixel off.
+globox writes each made-up set in every format that it has, and tfrecord writes TFRecord; we read
+each, and every box must lie where it was, to a hundredth of a pixel. The VOC of globox counts edges
+from 0, so that one is read by `--origin 0`; what the evidence of so small a set says is counted
+apart, and may be a pixel off.
 """
 
 import argparse
@@ -29,6 +30,7 @@ WRITTEN = {
     "VIA": ("via", "via.json", AS_FOUND, 0.01),
     "LabelMe": ("labelme", "labelme", AS_FOUND, 0.01),
     "YOLO": ("yolo", "yolo_v5", AS_FOUND, 0.01),
+    "TFRecord": ("tfrecord", "labels.tfrecord", AS_FOUND, 0.01),
     "VOC, --origin 0": ("voc", "pascal_voc", Choices(origin=0), 0.01),
     "VOC by evidence": ("voc", "pascal_voc", AS_FOUND, 1.01),
 }
@@ -42,7 +44,7 @@ def compare(folder, name):
     if not any(image["boxes"] for image in truth.values()):
         return Counter()  # some formats write nothing at all
     (found,) = read_source(folder / place, format_name, folder / "images", NAMES, (), choices)
-    read = {item.image.name: item for item in found.items}
+    read = {str(item.image).rpartition("/")[2]: item for item in found.items}
     counts = Counter(faults=len([each for each in found.faults if each.kind != "duplicate object"]))
     for image, expected in truth.items():
         boxes = np.unique(np.array(expected["boxes"]).reshape(-1, 5), axis=0)
@@ -70,7 +72,7 @@ def _nearest(labels, boxes):
 def main(arguments=None):
     """Write, read, compare; return the exit status, 1 where anything differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    python_help = "Python of an environment that has globox"
+    python_help = "Python of an environment that has globox and tfrecord"
     parser.add_argument("--python", required=True, help=python_help)
     parser.add_argument("--sets", type=int, default=500, help="made-up sets (default: 500)")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Write made-up labels with the library globox; runs in an environment of its own.
+"""Write made-up labels with the libraries globox and tfrecord, in an environment of their own.
 
     build/globox/bin/python benchmarks/globox_labels.py FOLDER COUNT
 
@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 from globox import Annotation, AnnotationSet, BoundingBox
+from tfrecord.writer import TFRecordWriter
 
 NAMES = ("cat", "red panda", "zebra")
 
@@ -61,6 +62,7 @@ def write_set(folder):
     found.save_labelme(folder / "labelme")
     found.save_yolo_v5(folder / "yolo_v5", label_to_id=numbers)
     (folder / "yolo_v5" / "classes.txt").write_text("\n".join(NAMES))
+    write_tfrecord(folder / "labels.tfrecord", images, annotations)
     truth = {
         each.image_id: {
             "size": each.image_size,
@@ -69,6 +71,25 @@ def write_set(folder):
         for each in annotations
     }
     (folder / "truth.json").write_text(json.dumps(truth))
+
+
+def write_tfrecord(path, images, annotations):
+    """Write images and boxes as TensorFlow's object detection names them."""
+    writer = TFRecordWriter(str(path))
+    for each in annotations:
+        content = (images / each.image_id).read_bytes()
+        record = {"image/encoded": (content, "byte")}
+        record["image/filename"] = (each.image_id.encode(), "byte")
+        sides = dict(zip(("width", "height"), each.image_size, strict=True))
+        record |= {f"image/{name}": (side, "int") for name, side in sides.items()}
+        for field in ("xmin", "ymin", "xmax", "ymax"):
+            side = sides["width" if field[0] == "x" else "height"]
+            values = [getattr(box, field) / side for box in each.boxes]
+            record[f"image/object/bbox/{field}"] = (values, "float")
+        labels = [box.label.encode() for box in each.boxes]
+        record["image/object/class/text"] = (labels, "byte")
+        writer.write(record)
+    writer.close()
 
 
 def main():

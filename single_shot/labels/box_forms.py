@@ -5,6 +5,7 @@ What must not be learnt is a BadObject: nothing is clamped but the rounding of p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import gt
 
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.numbers_in_text import to_number
@@ -40,7 +41,9 @@ class BoxForm:
         """Whether it matters from which number on pixels are counted."""
         return self.pixels and self.layout == "corners"
 
-    def to_edges(self, values: Sequence[float], size_px: tuple[int, int]) -> np.ndarray:
+    def to_edges(
+        self, values: Sequence[float], size_px: tuple[int, int]
+    ) -> tuple[float, float, float, float]:
         """Return xmin, ymin, xmax, ymax in fractions of an image of size_px."""
         a, b, c, d = values
         if self.layout == "corners":
@@ -50,13 +53,15 @@ class BoxForm:
             edges = (a, b, a + c, b + d)
         else:
             edges = (a - c / 2, b - d / 2, a + c / 2, b + d / 2)
-        return np.array(edges) / (np.tile(size_px, 2) if self.pixels else 1)
+        width, height = size_px if self.pixels else (1, 1)
+        xmin, ymin, xmax, ymax = edges
+        return xmin / width, ymin / height, xmax / width, ymax / height
 
 
 class BadObject(AnnotationError):
     """An object that must not be learnt, with the kind of Finding and the box, if there is one."""
 
-    def __init__(self, kind: str, message: str, box: tuple | np.ndarray | None = None) -> None:
+    def __init__(self, kind: str, message: str, box: Sequence[float] | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.box = box
@@ -86,17 +91,18 @@ def to_row(
         repairs.append("corners were swapped")
     edges = form.to_edges(values, size_px)
     _check_sides(values, edges, form, where)
-    slack = ROUNDING_PX / np.tile(size_px, 2)
-    if repair and (np.maximum(-edges, edges - 1) > slack).any():
-        slack = np.maximum(REPAIRED_PX / np.tile(size_px, 2), REPAIRED_SHARE)
+    beyond = [max(-edge, edge - 1) for edge in edges]  # the border, at each edge
+    slack = [ROUNDING_PX / side for side in (*size_px, *size_px)]
+    if repair and any(map(gt, beyond, slack)):
+        slack = [max(REPAIRED_PX / side, REPAIRED_SHARE) for side in (*size_px, *size_px)]
         repairs.append("the box ended beyond the border")
-    if (edges < -slack).any() or (edges > 1 + slack).any():
+    if any(map(gt, beyond, slack)):
         raise _leaves(values, edges, form, size_px, where)
-    row = np.array([class_id, *edges.clip(0, 1)], dtype=np.float32)
-    if (row[1:3] >= row[3:]).any():
+    clipped = [min(max(edge, 0.0), 1.0) for edge in edges]
+    row = np.array([class_id, *clipped], dtype=np.float32).tolist()
+    if row[1] >= row[3] or row[2] >= row[4]:
         raise BadObject("zero area", f"{where}: zero-area box after rounding; remove it", row[1:])
-    beyond = (edges < -FLOAT_NOISE).any() or (edges > 1 + FLOAT_NOISE).any()
-    return tuple(row.tolist()), bool(beyond) and not repairs, repairs
+    return tuple(row), max(beyond) > FLOAT_NOISE and not repairs, repairs
 
 
 def _to_number(field, value, form, where):
@@ -126,8 +132,8 @@ def _check_sides(values, edges, form, where):
     is_click = form.layout == "corners" and values[:2] == values[2:]
     for low, high in ((0, 2), (1, 3)):
         side = values[high] - values[low] if form.layout == "corners" else values[high]
-        least = 0 if form.ends_inside else np.nextafter(0, 1)  # one pixel ends where it begins
-        if side >= least and edges[high] > edges[low] and not is_click:
+        is_side = side > 0 or (form.ends_inside and side == 0)  # one pixel ends where it begins
+        if is_side and edges[high] > edges[low] and not is_click:
             continue
         kind = "zero area" if side == 0 else "reversed"
         low_name, high_name = names[low], names[high]
@@ -150,7 +156,7 @@ def _leaves(values, edges, form, size_px, where):
     low, high = values[axis::2]
     joint = "to" if form.layout == "corners" else "with"
     limit = size_px[axis] if form.pixels else 1
-    outside = (edges[:2] >= 1).any() or (edges[2:] <= 0).any()
+    outside = max(edges[:2]) >= 1 or min(edges[2:]) <= 0
     return BadObject(
         "outside image" if outside else "out of range",
         f"{where}: {names[0]} {low:g} {joint} {names[1]} {high:g} leaves the image, "

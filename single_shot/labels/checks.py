@@ -31,6 +31,7 @@ from utils.records import RecordError
 import numpy as np
 
 MAX_NAME, MAX_CLASSES = 80, 1000
+FAULTS_SHOWN = 3  # where nothing can be used, so that there is no report
 SEVERAL = 3  # images; that none of fewer is there is told one by one
 
 
@@ -187,10 +188,12 @@ def check_names(
     """Return class names as a tuple; raise AnnotationError where they are none or not distinct."""
     names = tuple(class_names)
     if not names:
-        why = "".join(f"\n  {finding}" for finding in findings[:3])
-        raise AnnotationError(
-            f"{source}: no annotation holds an object; name the classes (--classes){why}"
-        )
+        faults = [finding for finding in findings if finding.is_fault]
+        why = "".join(f"\n  {fault}" for fault in faults[:FAULTS_SHOWN])
+        more = f"\n  and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        what = "no annotation can be used" if faults else "no annotation holds an object"
+        fix = "mend them" if faults else "name the classes (--classes)"
+        raise AnnotationError(f"{source}: {what}; {fix}{why}{more}")
     repeated = {name for name, times in Counter(map(shown, names)).items() if times > 1}
     for name in names:
         sound = isinstance(name, str) and name.strip() and len(name) <= MAX_NAME
@@ -317,16 +320,16 @@ def _not_a_box(raw, form, size_px, where):
 
 def _class_id(label, class_names, first_id, where):
     """Return the index of a class name, or the class id itself, if it is one of class_names."""
+    if isinstance(label, str) and label in class_names:
+        return class_names.index(label)
+    if type(label) is int and 0 <= label - first_id < len(class_names):
+        return label - first_id
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
     if isinstance(label, str):
-        if label in class_names:
-            return class_names.index(label)
         raise BadObject(
             "unknown class",
             f"{where}: name is {shown(label)}; the classes are {known}: add it or mend the name",
         )
-    if type(label) is int and 0 <= label - first_id < len(class_names):
-        return label - first_id
     raise BadObject(
         "unknown class",
         f"{where}: class id is {shown(label)}; it must be a whole number from {first_id} to "

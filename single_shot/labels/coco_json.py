@@ -43,7 +43,7 @@ def read_coco(
     findings = _mend_ids(content, path) if choices.repair else []
     names = _categories(content, path, findings)
     entries = _by_id(content["images"], path, "image", findings)
-    objects = _objects_by_image(content["annotations"], entries, names, path, findings)
+    objects = _objects_by_image(content, entries, names, path, findings)
     root = image_root(path, images, (entry.get("file_name") for entry in entries.values()))
     raw_images = []
     for key, entry in entries.items():
@@ -82,11 +82,9 @@ def _mend_entry(entry):
     mended = 0
     for name in ("id", "image_id", "category_id"):
         value = entry.get(name)
-        if isinstance(value, (str, float)):
-            try:
-                entry[name] = to_whole(value)
-            except ValueError:  # a finding of its own
-                continue
+        whole = _whole(value) if isinstance(value, (str, float)) else None
+        if whole is not None:  # else it is a finding of its own
+            entry[name] = whole
             mended += 1
     return mended
 
@@ -144,21 +142,34 @@ def _by_id(entries, path, noun, findings):
     return found
 
 
-def _objects_by_image(entries, images, names, path, findings):
-    """Return image id to RawObjects; an annotation of no image is a Finding."""
-    objects = {}
-    for position, entry in enumerate(entries):
+def _objects_by_image(content, images, names, path, findings):
+    """Return image id to RawObjects; an annotation of no image is a Finding.
+
+    That an image's own id is bad is told of the image, not of its annotations again.
+    """
+    objects, refused = {}, {_whole(each.get("id")) for each in content["images"]} - {None, *images}
+    for position, entry in enumerate(content["annotations"]):
         number = entry["id"] if type(entry.get("id")) is int else position
         image_id = entry.get("image_id")
         if type(image_id) is not int or image_id not in images:
+            if _whole(image_id) in refused:
+                continue
             message = (
                 f"{path}, annotation {number}: image_id is {shown(image_id)}, of no image; mend or "
-                "remove it"
+                "remove it, or have --repair make a whole number of it"
             )
             findings.append(Finding("orphan annotation", message, path, number))
             continue
         objects.setdefault(image_id, []).append(_object(entry, number, names))
     return objects
+
+
+def _whole(value):
+    """Return the whole number that an id or its text is, None where it is none."""
+    try:
+        return to_whole(value)
+    except ValueError:
+        return None
 
 
 def _object(entry, number, names):

@@ -106,7 +106,7 @@ def _vote(each, form):
         return None
     values, _ = corners_of([each])
     fits = [
-        all((form.to_edges(row, size_px) <= 1).all() for row in values)
+        all(max(form.to_edges(row, size_px)) <= 1 for row in values)
         for size_px in (each.size_px, each.size_px[::-1])
     ]
     return {(True, False): DISPLAYED, (False, True): STORED}.get(tuple(fits))

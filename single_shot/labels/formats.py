@@ -17,6 +17,9 @@ from single_shot.labels.labelme import read_labelme
 from single_shot.labels.pictures import SUFFIXES as PICTURE_SUFFIXES
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.supervisely import read_supervisely
+from single_shot.labels.tfrecord import NAME as TFRECORD_NAME
+from single_shot.labels.tfrecord import read_tfrecord
+from single_shot.labels.tfrecord_file import is_later_shard
 from single_shot.labels.via import read_via
 from single_shot.labels.voc import read_folder, read_sets
 from single_shot.labels.yolo import find_sets, read_yolo, yaml_file
@@ -31,6 +34,7 @@ FILE_READERS: dict[str, Callable[..., Annotations]] = {
     "via": read_via,
     "lst": read_lst,
     "rec": read_rec,
+    "tfrecord": read_tfrecord,
 }
 FOLDER_READERS: dict[str, Callable[..., Annotations]] = {
     "voc": read_folder,
@@ -79,6 +83,8 @@ def guess_format(source: Path) -> tuple[str, str]:
 def format_of(path: Path) -> str | None:
     """Return the format of one file by its ending and its content, None where it has none."""
     suffix = path.suffix.lower()
+    if TFRECORD_NAME.search(path.name):
+        return "tfrecord"
     if suffix not in (".json", ".xml", ".csv"):
         return BY_SUFFIX.get(suffix)
     text = _both_ends(path)
@@ -169,10 +175,13 @@ def _set_of(file):
 
 
 def _files_of(folder, name):
-    """Return the annotation files of a format in a folder; COCO's of boxes where it has others."""
+    """Return the annotation files of a format in a folder; COCO's of boxes where it has others.
+
+    Of files in parts, the first stands for all.
+    """
     files = [path for path in _sample(_files(folder)) if format_of(path) == name]
     boxes = [path for path in files if path.name.startswith("instances_")]
-    return boxes or files
+    return [path for path in boxes or files if not is_later_shard(path)]
 
 
 def read_source(

@@ -33,7 +33,7 @@ def check_images(
     spoiled = {each.image for each in annotations.faults if each.number is not None}
     for item in progress(annotations.items):
         try:
-            image = read_annotated(item)
+            digest, look = _seen(item)
         except RecordError as error:
             findings.append(Finding(_kind(item, error), str(error), item.path, None, item.image))
             continue
@@ -42,8 +42,8 @@ def check_images(
             findings.append(Finding("no object left", message, item.path, None, item.image))
             continue
         items.append(item)
-        first = seen.first.setdefault(hashlib.sha256(image.tobytes()).digest(), item)
-        seen.looks[item.image] = look_of(image)
+        first = seen.first.setdefault(digest, item)
+        seen.looks[item.image] = look
         if first is not item:
             message = (
                 f"{item.image}: the same picture as {first.image}; if one trains and one tests, "
@@ -51,6 +51,15 @@ def check_images(
             )
             findings.append(Finding("identical pictures", message, item.path, None, item.image))
     return replace(annotations, items=items, findings=findings)
+
+
+def _seen(item):
+    """Return a digest of an image's pixels and what it looks like; raise RecordError.
+
+    The image itself, which may have 360 MB, is let go before the next is read.
+    """
+    image = read_annotated(item)
+    return hashlib.sha256(image.data).digest(), look_of(image)
 
 
 def _kind(item, error):

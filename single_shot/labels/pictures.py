@@ -21,7 +21,8 @@ from PIL import Image, ImageFile, ImageOps
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-MAX_PIXELS = 100_000_000  # 300 MB as bytes; no camera that one labels pictures of makes more
+MAX_PIXELS = 120_000_000  # 360 MB as bytes; telephones make 12,000 x 9,000
+STRIP_ROWS = 1024
 MAX_FILE_BYTES = 512 * 2**20
 ORIENTATION, UPRIGHT, ON_ITS_SIDE = 274, 1, (5, 6, 7, 8)
 # What Pillow raises for a broken file, beside OSError; its readers check little of what they parse.
@@ -33,15 +34,30 @@ BROKEN: tuple[type[Exception], ...] = (
 
 
 @dataclass(frozen=True)
-class RecordedImage:
-    """A JPEG that came in a record; read as a Path is. name: file and record, for messages."""
+class FilePart:
+    """So many bytes from a place in a file on, which are read when they are asked for."""
 
-    name: str
-    jpeg: bytes
+    path: Path
+    start: int
+    num_bytes: int
 
     def read_bytes(self) -> bytes:
-        """Return the JPEG."""
-        return self.jpeg
+        """Return the bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.num_bytes)
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """An image file that came in a record; read as a Path is. name: of the record, for messages."""
+
+    name: str
+    content: bytes | FilePart
+
+    def read_bytes(self) -> bytes:
+        """Return the image file."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
     def __str__(self):
         return self.name
@@ -118,7 +134,17 @@ def read_picture(source: Path | RecordedImage) -> np.ndarray:
             raise RecordError(
                 f"{source}: pixels are floating-point numbers; save it as JPEG or PNG"
             )
-        return np.array(image.convert("RGB"))
+        return _as_rgb(image)
+
+
+def _as_rgb(image):
+    """Return an image as (H, W, 3) uint8, by strips, since each whole copy may be 400 MB."""
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top in range(0, image.height, STRIP_ROWS):
+        bottom = min(top + STRIP_ROWS, image.height)
+        strip = image.crop((0, top, image.width, bottom))
+        pixels[top:bottom] = np.asarray(strip.convert("RGB"))
+    return pixels
 
 
 @contextmanager

@@ -75,9 +75,13 @@ def write_coco(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]
 
 
 def write_yolo(folder: Path, images: Sequence[Boxes], class_names: Sequence[str]) -> None:
-    """Write `labels/NAME.txt` for each image, and classes.txt; scores have no place there."""
+    """Write `labels/NAME.txt` for each image, and classes.txt; scores have no place there.
+
+    A class has one line there, so that line breaks in its name become spaces.
+    """
     paths = label_paths("yolo", [image.name for image in images])
-    write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in class_names))
+    names = (" ".join(name.split()) for name in class_names)
+    write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in names))
     for image, path in zip(images, paths, strict=True):
         lines = []
         for class_id, xmin, ymin, xmax, ymax in image.labels.astype(float).tolist():

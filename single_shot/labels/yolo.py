@@ -9,15 +9,16 @@ may also say where the images of each set are.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
-from single_shot.labels.numbers_in_text import to_whole
+from single_shot.labels.checks import AS_FOUND, Choices, RawImage, assemble
 from single_shot.labels.pictures import SUFFIXES, is_hidden, pictures_in
 from single_shot.labels.safe_files import find_by_last_parts, read_text
-from single_shot.labels.shapes import bounds_of_flat
+from single_shot.labels.yolo_lines import form_of, read_lines, to_object
 
 import yaml
 
@@ -27,11 +28,9 @@ FORM = BoxForm(
     pixels=False,
     rule="a line is class, centre and size, divided by the image's width and height",
 )
-MAX_LABEL_BYTES = 4 * 2**20
 MAX_NAMES_BYTES = 128 * 2**10
 MAX_LIST_BYTES = 64 * 2**20
 MAX_BRACKETS = 100  # PyYAML needs minutes for thousands of open ones
-FIELDS = 5
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 DARKNET_IMAGES = "obj_train_data"
 
@@ -54,21 +53,26 @@ def read_yolo(
     folder = folder if folder.is_dir() else folder.parent
     pairs = _pairs(folder, images, split)
     class_names = class_names or _find_names(folder, pairs)
-    findings, has_keypoints = _orphans(pairs), "kpt_shape" in _yaml(folder)[1]
-    raw_images = []
+    findings, found = _orphans(pairs), []
     for picture, path in pairs:
         try:
-            objects = _read_lines(path, has_keypoints) if path.is_file() else []
+            found.append((picture, path, read_lines(path) if path.is_file() else []))
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
             continue
         if not path.is_file():
             message = f"{picture}: no {path.name} in {path.parent}; taken for one without objects"
             findings.append(Finding("image without annotation", message, path, None, picture))
+    every_line = chain.from_iterable(lines for _, _, lines in found)
+    form = form_of(every_line, "kpt_shape" in _yaml(folder)[1])
+    raw_images = []
+    for picture, path, lines in found:
+        objects = [to_object(*line, form) for line in lines]
         raw_images.append(
             RawImage(picture.name, picture.parent, path, objects, None, str(path), "line")
         )
-    return assemble(folder, raw_images, FORM, class_names, findings, choices)
+    read = assemble(folder, raw_images, FORM, class_names, findings, choices)
+    return replace(read, conventions=(*form.said, *read.conventions))
 
 
 def find_sets(folder: Path) -> list[str]:
@@ -254,38 +258,3 @@ def _names_in_yaml(path, content):
             "second]` or name the classes (--classes)"
         )
     return names
-
-
-def _read_lines(path, has_keypoints):
-    """Return the RawObjects of a label file; has_keypoints: they follow the box in each line."""
-    objects = []
-    for number, line in enumerate(read_text(path, MAX_LABEL_BYTES).split("\n"), start=1):
-        fields = line.split()[: FIELDS if has_keypoints else None]
-        if fields:
-            objects.append(_object(fields, number))
-    return objects
-
-
-def _object(fields, number):
-    """Return the RawObject of the fields of a line: a box, one with a score, or a polygon."""
-    try:
-        class_id = to_whole(fields[0])
-    except ValueError as error:
-        fault = "unknown class", f"class is {error}; write its number, from 0"
-        return RawObject(None, (), number, fault=fault)
-    values = fields[1:]
-    if len(fields) == FIELDS + 1:
-        doubt = "score", "the sixth number of the line is left out"
-        return RawObject(class_id, tuple(values[:-1]), number, doubt=doubt)
-    if len(fields) == FIELDS:
-        return RawObject(class_id, tuple(values), number)
-    try:
-        xmin, ymin, xmax, ymax = bounds_of_flat(values)
-    except ValueError:
-        fault = (
-            "bad row",
-            f"{len(fields)} fields; a box has five: class x_center y_center width height",
-        )
-        return RawObject(class_id, (), number, fault=fault)
-    box = (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
-    return RawObject(class_id, box, number, doubt=("polygon", "its bounds are taken"))

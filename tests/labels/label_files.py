@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import struct
 from functools import lru_cache
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -17,7 +18,7 @@ import numpy as np
 NAMES = ("cat", "dog", "rød panda")
 SIZE_PX = (40, 30)
 FORMATS = ("voc", "coco", "csv", "yolo", "lst", "rec", "cvat", "createml", "label-studio", "via")
-FORMATS += ("labelme", "supervisely")
+FORMATS += ("labelme", "supervisely", "tfrecord")
 
 
 @lru_cache
@@ -223,6 +224,8 @@ def write_source(folder, name, images, names=NAMES):
     if name == "rec":
         (folder / "classes.txt").write_text("\n".join(names), encoding="utf-8")
         return write_rec(folder / "labels.rec", images)
+    if name == "tfrecord":
+        return write_tfrecord(folder / "labels.tfrecord", images, names)
     write_images(folder / IMAGE_FOLDERS.get(name, "images"), len(images))
     for path, content in texts_of(name, images, names).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -236,6 +239,7 @@ def source_of(folder, name):
 
 
 SUFFIXES = {"coco": "json", "csv": "csv", "lst": "lst", "rec": "rec", "cvat": "xml"}
+SUFFIXES["tfrecord"] = "tfrecord"
 SUFFIXES |= dict.fromkeys(("createml", "label-studio", "via"), "json")
 
 
@@ -246,6 +250,73 @@ def write_rec(path, images):
         writer.write_idx(number, pack_sample(jpeg(number), fractions(objects), number))
     writer.close()
     return path
+
+
+def write_tfrecord(path, images, names=NAMES):
+    """Write a TFRecord file, whose label map lies beside it; return its path."""
+    items = [f'item {{\n  name: "{name}",\n  id: {k}\n}}' for k, name in enumerate(names, start=1)]
+    path.with_name("label_map.pbtxt").write_text("\n".join(items), encoding="utf-8")
+    examples = (example(n, objects, names) for n, objects in enumerate(images))
+    path.write_bytes(b"".join(map(framed, examples)))
+    return path
+
+
+def example(number, objects, names=NAMES):
+    """Return an image with its objects as a tf.train.Example, written bit by bit."""
+    rows = fractions(objects)
+    width, height = SIZE_PX
+    features = {"image/encoded": [jpeg(number)], "image/filename": [f"{number}.jpg".encode()]}
+    features |= {"image/width": [width], "image/height": [height]}
+    for column, field in enumerate(("xmin", "ymin", "xmax", "ymax"), start=1):
+        features[f"image/object/bbox/{field}"] = rows[:, column].tolist()
+    ids = rows[:, 0].astype(int)
+    features["image/object/class/text"] = [names[k].encode() for k in ids]
+    features["image/object/class/label"] = (ids + 1).tolist()
+    return example_of(features)
+
+
+def example_of(features):
+    """Return lists of bytes, floats or whole numbers by name as a tf.train.Example."""
+    entries = (_field(1, key.encode()) + _field(2, _list(v)) for key, v in features.items())
+    return _field(1, b"".join(_field(1, entry) for entry in entries))
+
+
+def _list(values):
+    """Return a tf.train.Feature of values of one kind; without any it has no kind."""
+    if not values:
+        return b""
+    if isinstance(values[0], bytes):
+        return _field(1, b"".join(_field(1, value) for value in values))
+    if isinstance(values[0], float):
+        return _field(2, _field(1, struct.pack(f"<{len(values)}f", *values)))
+    return _field(3, _field(1, b"".join(_varint(value) for value in values)))
+
+
+def _field(number, content):
+    """Return a field of bytes in the wire format of protocol buffers."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value):
+    low, value = value & 127, value >> 7
+    return bytes([low | 128]) + _varint(value) if value else bytes([low])
+
+
+def framed(payload):
+    """Return a payload as a record of a TFRecord file."""
+    length = struct.pack("<Q", len(payload))
+    return length + _checksum(length) + payload + _checksum(payload)
+
+
+def _checksum(content):
+    """Return the masked CRC-32C, bit by bit as RFC 3720 defines it."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def read(name, source, **options):

@@ -1,7 +1,9 @@
 """From raw objects to annotations: what is left out, and what is said of it."""
 
-from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.checks import RawImage, RawObject, assemble
+from pathlib import Path
+
+from single_shot.labels.annotations import AnnotationError, Finding
+from single_shot.labels.checks import RawImage, RawObject, assemble, check_names
 from single_shot.labels.csv_labels import FORM
 from utils.records import check_labels
 
@@ -102,6 +104,17 @@ def test_class_names_are_found_in_alphabetical_order(raw):
     assert opened(raw([GOOD, OTHER]), class_names=None).class_names == ("cat", "dog")
     with pytest.raises(AnnotationError, match="a.csv: no annotation holds an object"):
         opened(raw([]), class_names=None)
+
+
+def test_that_nothing_can_be_used_is_not_taken_for_a_set_without_objects(raw):
+    faults = [Finding("bad row", f"line {number} is bad", Path("a.csv")) for number in range(5)]
+    note = Finding("repaired", "line 9 is mended", Path("a.csv"))
+    message = (
+        "a.csv: no annotation can be used; mend them\n  line 0 is bad\n  line 1 is bad\n"
+        "  line 2 is bad\n  and 2 more$"
+    )
+    with pytest.raises(AnnotationError, match=message):
+        check_names(Path("a.csv"), [], [note, *faults])
 
 
 def test_that_no_image_is_there_is_said_once(raw):

@@ -5,6 +5,7 @@ import io
 import json
 
 from single_shot.labels.annotations import AnnotationError
+from single_shot.labels.checks import Choices
 from single_shot.labels.coco_json import read_coco
 
 import numpy as np
@@ -98,6 +99,16 @@ def test_what_is_not_right_is_named(tmp_path, content, name):
     (finding,) = opened(tmp_path, content).faults
     assert finding.kind == kind
     assert f"{tmp_path}/labels.json" in str(finding) and message in str(finding)
+
+
+@pytest.mark.parametrize("as_other", [float, str])
+def test_an_id_that_is_no_whole_number_is_told_once(tmp_path, content, as_other):
+    """Of the image, and not of its two annotations again, which a repair brings back."""
+    content["images"][0]["id"] = as_other(5)
+    (fault,) = opened(tmp_path, content).faults
+    assert "image 0 of the list: id is" in str(fault)
+    found = opened(tmp_path, content, choices=Choices(repair=True))
+    assert not found.faults and len(found.items[0].labels) == 2
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,16 @@ from label_files import (
     NAMES,
     SIZE_PX,
     SUFFIXES,
+    example,
     fractions,
+    framed,
     jpeg,
     read,
     source_of,
     texts_of,
     write_images,
     write_rec,
+    write_tfrecord,
 )
 from PIL import Image
 
@@ -57,6 +60,7 @@ TOKENS = [
     *(b"<!DOCTYPE a [<!ENTITY e 'x'>]>&e;", b"<?xml version='1.0' encoding='utf-7'?>", b"&#0;"),
     *(b"\n*a", b"&a [*a]", b"!!python/name:os.system", b"2\t5", b"2\t6", b"-1\t-1\t-1\t-1\t-1"),
 ]
+RECORD_WRITERS = {"rec": write_rec, "tfrecord": write_tfrecord}
 VALUE = re.compile(rb"[-\w./]+")
 
 
@@ -144,8 +148,8 @@ def recode(content, encoding, newline, is_xml):
 @given(images=images, encoding=st.sampled_from(("utf-8", "utf-8-sig", "utf-16")), data=st.data())
 def test_what_is_written_is_read(fresh, name, images, encoding, data):
     folder = fresh()
-    if name == "rec":
-        write_rec(folder / "labels.rec", images)
+    if name in RECORD_WRITERS:
+        RECORD_WRITERS[name](folder / f"labels.{name}", images)
     else:
         newline = data.draw(st.sampled_from(("\n", "\r\n")))
         files = texts_of(name, images)
@@ -182,7 +186,7 @@ def check_outcome(open_it, folder):
             AnnotatedDataset(checked)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "rec"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in RECORD_WRITERS])
 @limited
 @given(images=images, data=st.data())
 def test_a_spoiled_file_is_read_or_refused(fresh, name, images, data):
@@ -207,6 +211,22 @@ def test_a_spoiled_record_file_is_read_or_refused(fresh, images, data):
     path = data.draw(st.sampled_from((path, path.with_suffix(".idx"), folder / "classes.txt")))
     path.write_bytes(data.draw(spoiled(path.read_bytes())))
     check_outcome(lambda: read("rec", folder / "labels.rec"), folder)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@limited
+@given(images=images, data=st.data())
+def test_a_spoiled_tfrecord_is_read_or_refused(fresh, inside, images, data):
+    """inside: an Example is spoiled, and its checksum fits."""
+    folder = fresh()
+    path = write_tfrecord(folder / "labels.tfrecord", images)
+    if inside:
+        path.write_bytes(framed(data.draw(spoiled(example(0, images[0])))))
+    else:
+        path = data.draw(st.sampled_from((path, folder / "label_map.pbtxt")))
+        path.write_bytes(data.draw(spoiled(path.read_bytes())))
+    names = data.draw(st.sampled_from((NAMES, None)))
+    check_outcome(lambda: read("tfrecord", folder / "labels.tfrecord", class_names=names), folder)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -2,6 +2,7 @@
 
 import io
 
+from single_shot.labels import pictures
 from single_shot.labels.pictures import (
     RecordedImage,
     displayed_size,
@@ -100,6 +101,21 @@ def test_what_a_camera_writes_behind_a_jpeg_is_no_truncation(tmp_path):
     image = read_picture(path)
     np.testing.assert_array_equal(image, decode_jpeg(jpeg(0), "a"))
     assert decode_jpeg(to_jpeg(path, image, 0), "a").shape == image.shape
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK", "1", "LA"])
+def test_strips_make_up_the_whole_picture(tmp_path, mode, monkeypatch):
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    pixels = np.random.default_rng(0).integers(0, 255, (23, 17, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(path)
+    monkeypatch.setattr(pictures, "STRIP_ROWS", 5)
+    np.testing.assert_array_equal(read_picture(path), np.asarray(image.convert("RGB")))
+
+
+def test_a_picture_of_a_telephone_is_not_too_large(tmp_path):
+    Image.new("1", (12_000, 9000)).save(tmp_path / "a.png")
+    assert displayed_size(tmp_path / "a.png") == (12_000, 9000)
 
 
 def test_large_pictures_are_shrunk(tmp_path):

@@ -39,6 +39,16 @@ def test_what_is_written_is_read(tmp_path, name):
         np.testing.assert_allclose(item.labels, fractions(objects), atol=1e-5)
 
 
+def test_a_line_break_in_the_name_of_a_class_moves_no_other_class(tmp_path):
+    write_images(tmp_path / "images", 1)
+    labels = fractions([(2, 1, 2, 20, 30)])
+    names = ("a\nb", "c\u2028d", "e")
+    WRITERS["yolo"](tmp_path, [Boxes("0.jpg", SIZE_PX, labels, np.ones(1))], names)
+    (found,) = read_source(tmp_path, "yolo")
+    assert found.class_names == ("a b", "c d", "e") and not found.faults
+    assert found.items[0].labels[0, 0] == 2
+
+
 def test_coco_and_label_studio_keep_the_scores(tmp_path):
     boxes = [Boxes("a b.jpg", SIZE_PX, fractions(IMAGES[0]), np.array([0.75, 0.25]))]
     for name in ("coco", "label-studio"):
