@@ -12,8 +12,8 @@ unexport PYTHONHOME PYTHONPATH
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test anywhere fuzz lab data train pretrained bench oracle mutants
-.PHONY: check sync store matrix lock clean web
+.PHONY: help setup run test anywhere fuzz cluster lab data train pretrained bench oracle mutants
+.PHONY: check sync store matrix lock clean web book
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ anywhere: data ## the same as other processors, thread counts and seeds would ha
 fuzz: setup ## spoiled files for the readers and archives, trainings killed, others at every run
 	$(unit_tests) --hypothesis-profile=fuzz tests/labels/test_fuzz_readers.py \
 		tests/downloads/test_archives.py tests/test_faults.py
+
+cluster: setup ## jobs of several processes and hosts: killed, stopped, cut off (root, Open MPI)
+	$(python) -m pytest -s tests/cluster/check_*.py
 
 lab: setup ## open JupyterLab on the tour, in a working copy of the lessons: work/notebooks/
 	@tools/lab
@@ -64,7 +67,12 @@ bench: data ## time to a given precision, and steps beside PyTorch (UV_TORCH_BAC
 web: setup ## build the page that detects in a browser, with what its tests need: build/web/ (npm)
 	$(python) tools/web.py
 
-oracle: setup ## read labels that another library (globox) writes in seven formats
+book: setup ## make the book from the stored lessons: build/book/index.html; with the page of `make web`
+	test -x build/book-env/bin/python || .venv/bin/uv venv --quiet --python $(python) build/book-env
+	.venv/bin/uv pip install --quiet --python build/book-env --group book
+	$(python) tools/book.py
+
+oracle: setup ## read labels that other libraries (globox, tfrecord) write in eight formats
 	test -x build/globox/bin/python || .venv/bin/uv venv --quiet --python $(python) build/globox
 	.venv/bin/uv pip install --quiet --python build/globox --group oracle
 	$(python) benchmarks/foreign_labels.py --python build/globox/bin/python

@@ -20,13 +20,14 @@ from utils.files import InputError
 PARTS = {
     "prepare": "make checked records of labelled pictures",
     "train": "train a detector, score it on held-out pictures, report",
+    "launch": "train with several machines, or several processes",
     "evaluate": "score a detector on labelled pictures",
     "detect": "find objects in pictures and films",
     "suggest": "label pictures with a detector, for a person to mend",
     "export": "write a detector as one ONNX file that needs nothing else",
     "audit": "rank labels by how likely they are wrong",
     "info": "say what a detector or a prepared folder is",
-    "fetch": "fetch the data sets of older tutorials",
+    "fetch": "fetch Pascal VOC, BCCD and the data sets of older tutorials",
     "doctor": "say what this machine offers and what to mend",
 }
 DONE, FAILED, UNUSABLE, STOPPED = 0, 1, 2, 130  # exit statuses

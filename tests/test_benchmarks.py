@@ -15,6 +15,7 @@ from utils.context import seed_everything
 from utils.data import normalize
 from utils.ssd import ToySSD
 
+import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import nd
@@ -27,8 +28,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))  # its programs find each other the
 recipes, results, step, time_to_ap = map(
     importlib.import_module, ("recipes", "results", "step", "time_to_ap")
 )
-ledger, spoiled_labels, foreign_labels = map(
-    importlib.import_module, ("ledger", "spoiled_labels", "foreign_labels")
+ledger, spoiled_labels, foreign_labels, gpu = map(
+    importlib.import_module, ("ledger", "spoiled_labels", "foreign_labels", "gpu")
 )
 RECIPES = (recipes.D2L, recipes.STRAIGHT_DOPE)
 
@@ -305,7 +306,11 @@ def test_frames_of_a_clip_stay_together_or_not(by_clip, monkeypatch):
     assert len(ledger.clips("multi", by_clip, new_pictures=True)[1]) == 8
 
 
-@pytest.mark.parametrize("key", ledger.CHOICES, ids=" ".join)
+# "few pictures" trains as "transfer" does, on other numbers of them and at another size.
+KINDS = [key for key in ledger.CHOICES if key[0] != "few pictures"]
+
+
+@pytest.mark.parametrize("key", KINDS, ids=" ".join)
 def test_every_choice_of_the_ledger_trains(key, monkeypatch):
     monkeypatch.setattr(ledger, "open_preset", lambda preset, split: rectangles(2))
     monkeypatch.setattr(ledger, "NUM_CLIPS", 2)
@@ -331,7 +336,7 @@ def test_a_choice_changes_what_it_says(monkeypatch):
     assert slow.stages[0][0][1]._kwargs["momentum"] == 0.99
     base_config = {field.name: getattr(ledger.BASE, field.name) for field in fields(ledger.BASE)}
     for (name, value), choice in ledger.CHOICES.items():
-        if name == "transfer":  # a recipe of its own
+        if name in ("transfer", "few pictures"):  # a recipe of its own
             continue
         changed = [key for key, old in base_config.items() if getattr(choice.config, key) != old]
         others = [f.name for f in fields(choice) if f.name != "config"]
@@ -349,10 +354,14 @@ def test_a_transfer_is_on_few_pictures_that_a_seed_draws(monkeypatch):
         assert len(learnt) == 10 and len(held_out) == 60
         drawn.append(np.stack(learnt.labels))
     assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+    sizes = {"transfer": 256, "few pictures": 128}
     for (name, value), choice in ledger.CHOICES.items():
-        if name == "transfer":
-            steps = len(choice.config.image_sizes) * (50 // choice.config.batch_size)
-            assert abs(steps - ledger.NUM_STEPS) <= 2 and set(choice.config.image_sizes) == {256}
+        if name in sizes:
+            count = int(value.rpartition(", ")[2]) if name == "few pictures" else 50
+            assert choice.data.keywords == {"count": count}
+            steps = len(choice.config.image_sizes) * (count // choice.config.batch_size)
+            assert abs(steps - ledger.NUM_STEPS) <= 4
+            assert set(choice.config.image_sizes) == {sizes[name]}
             assert choice.ssdlite == ("ToySSD" not in value)
             assert choice.imagenet == ("ImageNet" in value)
 
@@ -411,3 +420,13 @@ def test_boxes_that_differ_from_the_truth_are_counted(tmp_path):
         (tmp_path / "truth.json").write_text(json.dumps(truth))
         counts = foreign_labels.compare(tmp_path, "Open Images")
         assert (counts["boxes"], counts["other"], counts["faults"]) == (2, other, 0)
+
+
+def test_the_benchmark_of_gpus_measures_what_it_says():
+    recipe = replace(gpu.RECIPES["toy"], image_size=64)
+    row = gpu.measure(recipe, [mx.cpu(0), mx.cpu(1)], batch_size=1, steps=1)
+    assert all(row[name] > 0 for name in ("training", "network", "feeding"))
+    texts = gpu.texts_of({"recipe": "toy", "devices": "gpu:0", "search": True} | row)
+    assert len(texts) == len(gpu.HEADER) and texts[:3] == ["toy", "gpu:0", "on"] and texts[-1] == ""
+    failed = gpu.texts_of({"recipe": "toy", "devices": "x", "search": False, "error": "no room"})
+    assert len(failed) == len(gpu.HEADER) and failed[3] == "no room"

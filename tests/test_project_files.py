@@ -22,6 +22,7 @@ TEXTS = [
     *FORMS.values(),
     *(CONTAINER / name for name in ("Dockerfile", "devcontainer.json")),
     BINDER / "postBuild",
+    HOST / "workflows" / "release.yml",
 ]
 
 
