@@ -31,7 +31,7 @@ from single_shot.answer import Answer
 from single_shot.arguments import number, program
 from single_shot.cluster.hosts import Host, address_for, is_this_machine, placed, read_hosts
 from single_shot.cluster.job import PATIENCE, Job
-from single_shot.cluster.messages import START, free_port
+from single_shot.cluster.messages import LOOPBACK, START, free_port
 from utils.compat import core_count
 from utils.files import InputError
 
@@ -70,7 +70,7 @@ def run(options: Namespace) -> Answer:
     alone = all(is_this_machine(host.name) for host in hosts)
     slots = sum(host.slots for host in hosts)
     job = Job(
-        root="127.0.0.1" if alone else address_for(hosts),
+        root=LOOPBACK if alone else address_for(hosts),
         port=options.port or free_port(),
         num_servers=options.servers or len(hosts),
         num_workers=options.workers or slots,
@@ -95,7 +95,7 @@ def environment_of(job: Job, sharing: int) -> dict[str, str]:
     return environment
 
 
-def run_here(job: Job, hosts: list[Host], words: list[str], output) -> int:
+def run_here(job: Job, hosts: list[Host], words: list[str], output: IO[str]) -> int:
     """Run all processes of a job on this machine until they end; return the exit status."""
     environment = environment_of(job, job.num_workers)
     processes = []
@@ -147,7 +147,7 @@ def exit_status(statuses: list[int | None]) -> int:
     return command.UNUSABLE if command.UNUSABLE in statuses else command.FAILED
 
 
-def run_by_mpirun(job: Job, hosts: list[Host], words: list[str], output) -> int:
+def run_by_mpirun(job: Job, hosts: list[Host], words: list[str], output: IO[str]) -> int:
     """Run the processes of a job on several machines until they end; return the exit status."""
     mpirun = shutil.which("mpirun")
     if mpirun is None:

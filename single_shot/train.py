@@ -38,7 +38,7 @@ from single_shot.weights import (
     begin_with_imagenet,
     load_start,
 )
-from single_shot.workers import WorkersAutosave, in_job, join, place, tell
+from single_shot.workers import WorkersAutosave, in_job, join, rank_and_count, tell
 from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.context import SEED, seed_everything
 from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
@@ -104,7 +104,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--learning-rate", type=number(0, kind=float), metavar="RATE", help=rate_help)
     devices_help = "that share each batch, such as gpu:0,gpu:1; default: all GPUs, else the CPU"
     add("--devices", metavar="NAMES", help=devices_help)
-    compress_help = "workers send a gradient as two bits: this much more, this much less, or none"
+    compress_help = (
+        "workers send a gradient as two bits: so much more, so much less, or none; default: whole"
+    )
     add("--compress", type=number(1e-9, kind=float), metavar="THRESHOLD", help=compress_help)
     add("--seed", type=seed, default=SEED, help="of all random numbers")
     add("--restart", action="store_true", help="forget what RUN holds and begin anew")
@@ -302,7 +304,7 @@ def train_network(
 def run(options: Namespace) -> Answer:
     """Train, score on held-out images, write what stays of the run; return the Answer."""
     # Of several workers, only worker 0 writes.
-    alone = nullcontext() if place()[0] else locked(out_of(options))
+    alone = nullcontext() if rank_and_count()[0] else locked(out_of(options))
     with alone, explain_shortage(f"{ADVICE}, and add --restart"):
         try:
             return train_and_report(options)
@@ -319,7 +321,7 @@ def train_and_report(options: Namespace) -> Answer:
         recipe_of(options),
         devices.contexts_of(options.devices),
     )
-    rank, num_workers = place()
+    rank, num_workers = rank_and_count()
     if options.compress and not in_job():
         raise InputError("--compress is for several machines, see single-shot launch; leave it out")
     dataset, held_out = open_data(options)

@@ -29,7 +29,7 @@ def in_job() -> bool:
     return os.environ.get("DMLC_ROLE") == "worker"
 
 
-def place() -> tuple[int, int]:
+def rank_and_count() -> tuple[int, int]:
     """Return the number of this worker, from 0 on, and how many there are: 0 of 1 without a job."""
     if not in_job():
         return 0, 1
@@ -38,7 +38,7 @@ def place() -> tuple[int, int]:
 
 def tell(text: str) -> None:
     """Print what a user should know, once and not in every worker."""
-    if place()[0] == 0:
+    if rank_and_count()[0] == 0:
         print(text, file=sys.stderr)
 
 
@@ -47,7 +47,7 @@ def join(threshold: float | None, **facts: str) -> Workers:
 
     threshold: see `training.Workers`; facts: what must be the same in all, or the job ends here.
     """
-    rank, count = place()
+    rank, count = rank_and_count()
     if not in_job():
         return Workers()
     line.agree(**facts)

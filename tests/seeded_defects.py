@@ -921,14 +921,14 @@ DEFECTS = [
     Defect(
         "a reversed box is no fault",
         "single_shot/labels/box_forms.py",
-        "if side >= least and edges[high] > edges[low] and not is_click:",
+        "if is_side and edges[high] > edges[low] and not is_click:",
         "if side != 0 and not is_click:",
     ),
     Defect(
         "what leaves the image is cut off in silence",
         "single_shot/labels/box_forms.py",
-        "if (edges < -slack).any() or (edges > 1 + slack).any():",
-        "if np.isinf(edges).any():",
+        "if any(map(gt, beyond, slack)):\n        raise",
+        "if any(map(np.isinf, beyond)):\n        raise",
     ),
     Defect(
         "corners that count from 0 are read as from 1",

@@ -81,6 +81,7 @@ def test_each_device_normalises_its_own_part_of_the_batch():
     seed_everything(0)
     run = TrainingRun(toy_ssd(1, TWO), rectangles(4), CONFIG, transform=resize)
     run.step(*next(run.batches()), learning_rate=0.01)
+    nd.waitall()  # reading running statistics does not wait for the backward pass, which sets them
     name = next(name for name in run.net.collect_params() if name.endswith("running_mean"))
     means = [run.net.collect_params()[name].data(ctx).asnumpy() for ctx in TWO]
     assert abs(means[0] - means[1]).max() > 1e-4

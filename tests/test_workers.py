@@ -26,7 +26,7 @@ from single_shot import workers
 from tests import test_workers
 from utils.training import Workers
 
-rank, count = workers.place()
+rank, count = workers.rank_and_count()
 store = mx.kv.create("dist_sync")
 content = bytes(range(256)) * 4001 if rank == 1 else None
 assert workers.spread(store, content) == bytes(range(256)) * 4001
@@ -171,11 +171,11 @@ def test_losses_weigh_by_the_positives_of_each_worker():
 
 def test_a_process_without_a_job_is_alone(monkeypatch):
     monkeypatch.delenv("DMLC_ROLE", raising=False)
-    assert workers.place() == (0, 1) and workers.join(None, data="a") == Workers()
+    assert workers.rank_and_count() == (0, 1) and workers.join(None, data="a") == Workers()
     variables = {"DMLC_ROLE": "worker", "DMLC_WORKER_ID": "2", "DMLC_NUM_WORKER": "3"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert workers.place() == (2, 3)
+    assert workers.rank_and_count() == (2, 3)
 
 
 def test_a_worker_of_a_job_meets_the_others(monkeypatch):

@@ -127,6 +127,23 @@ def freeze(block: nn.HybridBlock) -> None:
         freeze(child)
 
 
+def handing_out_first(store: KVStore) -> KVStore:
+    """Return a `dist_sync` store which has handed out the weights before gradients travel.
+
+    A Trainer asks it for the first weights and at once pushes gradients, under the same keys. A
+    gradient may overtake a weight, and a worker gets the sum of the gradients in its place, without
+    a word (MXNet 1.9.1: in 11 of 24 jobs of two workers).
+    """
+    broadcast = store.broadcast
+
+    def broadcast_and_wait(*arguments, **options):
+        broadcast(*arguments, **options)
+        nd.waitall()
+
+    store.broadcast = broadcast_and_wait
+    return store
+
+
 @dataclass(frozen=True)
 class Workers:
     """The processes that train one network together, each on a part of every batch.
@@ -144,7 +161,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         if self.count > 1:
-            self.kvstore.init(POSITIVES, nd.zeros(1))
+            handing_out_first(self.kvstore).init(POSITIVES, nd.zeros(1))
 
     def share(self, num_positives: nd.NDArray) -> nd.NDArray | None:
         """Return by what a worker multiplies its loss, which it has divided by its own positives.

@@ -3,12 +3,11 @@
 import os
 import select
 import socket
-import sys
 import threading
 import time
 
 from single_shot.cluster.job import WORKER, Job, facts_here
-from single_shot.cluster.messages import BEAT, START, receive, send
+from single_shot.cluster.messages import BEAT, START, receive, send, tell
 from utils.files import InputError
 
 current: "Line | None" = None  # that of this process; None outside a job
@@ -76,7 +75,7 @@ class Line(threading.Thread):
             self.port = message["go"]
             self.may_go.set()
         elif "refused" in message:
-            print(f"single-shot launch: {message['refused']}", file=sys.__stderr__, flush=True)
+            tell(message["refused"])
             os._exit(2)
         elif "stop" in message and not self.ended:
             os._exit(1)
@@ -86,8 +85,7 @@ class Line(threading.Thread):
         if self.ended:
             return
         if self.job.role(self.rank) == (WORKER, 0):
-            text = f"single-shot launch: the scheduler on {self.job.root} {what}"
-            print(text, file=sys.__stderr__, flush=True)
+            tell(f"the scheduler on {self.job.root} {what}")
         os._exit(1)
 
 

@@ -13,9 +13,17 @@ The watch says {"stop"} to have it end. {} is a heartbeat, in both directions.
 import contextlib
 import json
 import socket
+import sys
 
+LOOPBACK = "127.0.0.1"  # this machine, which no other reaches
 BEAT = 2.0  # seconds between two heartbeats
 START = 4  # times a job's patience: for its processes to be there, and then to meet
+
+
+def tell(text: str) -> None:
+    """Show a person why the job ends, unless the launcher that would show it is gone."""
+    with contextlib.suppress(OSError):
+        print(f"single-shot launch: {text}", file=sys.__stderr__, flush=True)
 
 
 def send(connection: socket.socket, message: dict) -> None:

@@ -10,15 +10,15 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
 from single_shot.cluster.job import WORKER, Job
-from single_shot.cluster.messages import BEAT, START, free_port, receive, send
+from single_shot.cluster.messages import BEAT, LOOPBACK, START, free_port, receive, send, tell
 from utils.files import InputError
 
 CURES = {
@@ -60,7 +60,8 @@ class Watch(threading.Thread):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self.listener.bind(("", job.port))
+            # A job of one machine listens to no other.
+            self.listener.bind((LOOPBACK if job.root == LOOPBACK else "", job.port))
         except OSError as error:
             raise InputError(
                 f"port {job.port} of {socket.gethostname()}, for the watch: {error.strerror}; "
@@ -197,7 +198,7 @@ class Watch(threading.Thread):
                 2,
             )
 
-    def known(self, condition=lambda member: True) -> list[Member]:
+    def known(self, condition: Callable = lambda member: True) -> list[Member]:
         """Return the members that have said who they are and meet a condition."""
         return [member for member in self.members if member.rank != STRANGER and condition(member)]
 
@@ -207,7 +208,7 @@ class Watch(threading.Thread):
 
     def fail(self, why: str, status: int = 1) -> NoReturn:
         """Say why the job ends, have all members end, and end this process."""
-        print(f"single-shot launch: {why}", file=sys.__stderr__, flush=True)
+        tell(why)
         others = self.known(lambda member: member.rank != 0)
         for member in others:
             member.say({"stop": why})

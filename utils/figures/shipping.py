@@ -19,7 +19,7 @@ def plot_bars(values: dict[str, float], title: str, xlabel: str, form: str = "%.
     return ax.figure
 
 
-def draw_samples(places: dict[str, np.ndarray], length: int) -> Figure:
+def draw_sampling(places: dict[str, np.ndarray], length: int) -> Figure:
     """Draw between which pixels of a row of so many each rule of resizing looks.
 
     places: by rule, in pixels from the left edge of the row.
