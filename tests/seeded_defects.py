@@ -609,6 +609,12 @@ DEFECTS = [
     ),
     # --- Training ---------------------------------------------------------------------------------
     Defect(
+        "a gradient overtakes a weight",
+        "utils/training.py",
+        "        nd.waitall()\n\n    store.broadcast",
+        "        pass\n\n    store.broadcast",
+    ),
+    Defect(
         "the schedule lags a step behind",
         "utils/training.py",
         "position = (step + 1) / num_steps\n    if position < warmup:",

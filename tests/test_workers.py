@@ -9,7 +9,7 @@ from dataclasses import replace
 from single_shot import workers
 from single_shot.resuming import save_run
 from utils.data import ShuffledBatches, ssd_augment, training_loader
-from utils.training import TrainingRun, Workers
+from utils.training import TrainingRun, Workers, handing_out_first
 
 import numpy as np
 import pytest
@@ -90,6 +90,18 @@ def test_two_workers_learn_what_one_process_learns_from_twice_the_batch(job):
     assert max(moved) > 0.01
 
 
+def test_weights_are_handed_out_before_gradients_travel(monkeypatch):
+    done = []
+
+    class Store:
+        def broadcast(self, *arguments, **options):
+            done.append((arguments, options))
+
+    monkeypatch.setattr(nd, "waitall", lambda: done.append("all"))
+    handing_out_first(Store()).broadcast(1, "weights", out="arrays")
+    assert done == [((1, "weights"), {"out": "arrays"}), "all"]
+
+
 @pytest.mark.parametrize("num_workers, batch_size", [(2, 4), (3, 7)])
 def test_the_parts_of_the_workers_are_disjoint_and_complete(num_workers, batch_size):
     parts = []
@@ -119,6 +131,9 @@ class Wire:
 
     def __init__(self):
         self.said, self.listens = [], False
+
+    def broadcast(self, key, value, out, priority=0):
+        raise NotImplementedError("these workers begin alike")
 
     def init(self, key, array):
         """Do nothing: there is no server."""
