@@ -197,7 +197,8 @@ class RecipeRun:
         size, epoch = next(self.image_sizes), len(self.history)
         transform = partial(self.recipe.transform, size=size)
         num_images, started = 0, time.perf_counter()
-        for batch in loader(self.dataset, transform, self.batch_size, training=True):
+        batches = {"batch_size": self.batch_size, "shuffle": True, "last_batch": "discard"}
+        for batch in loader(self.dataset, transform, **batches):
             losses = self.step(*(array.as_in_context(self.ctx) for array in batch))
             self.values = dict(zip(("cls_loss", "box_loss"), losses, strict=True))
             num_images += len(batch[0])

@@ -7,6 +7,7 @@ set, `python -m tests.cluster.stand_in train ...` is one of its processes.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -97,6 +98,7 @@ def after_stop(options: Namespace) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     sys.modules["single_shot.train"] = sys.modules["__main__"]
     launch.MEMBER = ("-m", NAME)
     begin = command.main if sys.argv[1] == "launch" else member.main
