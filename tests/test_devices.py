@@ -65,7 +65,7 @@ def test_two_devices_learn_what_one_learns(trained_by_two):
     assert max(moved) > 0.01
     for line, other in zip(trained_by_two.history, alone.history, strict=True):
         for name in ("cls_loss", "box_loss", "class_accuracy", "box_mae"):
-            assert line[name] == pytest.approx(other[name], abs=1e-4)
+            assert line[name] == pytest.approx(other[name], rel=1e-3, abs=5e-3)
 
 
 def test_gathered_batches_on_two_devices_count_as_one_on_one():
