@@ -154,11 +154,11 @@ def train_detector(
     is short, or the loss is no longer a number.
     """
     batch_size = min(config.batch_size, len(training))
-    check_memory(batch_size, recipe.image_size, recipe.width, best_context(), MEMORY_ADVICE)
+    ctx = best_context()
+    check_memory(batch_size, recipe.image_size, recipe.width, ctx, MEMORY_ADVICE)
     network = describe_network(recipe, training.labels)
     try:
-        contexts = [best_context()]
-        net = begin_network(network, recipe, training.class_names, config, contexts)
+        net = begin_network(network, recipe, training.class_names, config, [ctx])
         train_network(net, recipe, training, held_out, config, running)
     except FloatingPointError as error:
         raise InputError(

@@ -2,7 +2,7 @@
 
 import re
 
-from utils.context import best_context
+from utils.context import best_context, why_not
 from utils.files import InputError
 
 import mxnet as mx
@@ -54,12 +54,3 @@ def usable_contexts() -> list[mx.Context]:
         return [first]
     gpus = [mx.gpu(number) for number in range(mx.context.num_gpus())]
     return [ctx for ctx in gpus if not why_not(ctx)]
-
-
-def why_not(ctx: mx.Context) -> str:
-    """Return why MXNet cannot compute on a device, nothing where it can."""
-    try:
-        (mx.nd.ones((1,), ctx=ctx) + 1).asnumpy()
-    except mx.MXNetError as error:
-        return str(error).strip().splitlines()[-1]
-    return ""

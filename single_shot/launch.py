@@ -30,9 +30,9 @@ from single_shot import command
 from single_shot.answer import Answer
 from single_shot.arguments import number, program
 from single_shot.cluster.hosts import Host, address_for, is_this_machine, placed, read_hosts
-from single_shot.cluster.job import PATIENCE, Job
+from single_shot.cluster.job import PATIENCE, RANKS, Job
 from single_shot.cluster.messages import LOOPBACK, START, free_port
-from utils.compat import core_count
+from utils.compat import SHARING_VARIABLE, core_count
 from utils.files import InputError
 
 ALONE = Host("localhost", 2)
@@ -89,7 +89,7 @@ def run(options: Namespace) -> Answer:
 
 def environment_of(job: Job, sharing: int) -> dict[str, str]:
     """Return the environment of a job's processes; sharing: the number of workers of a machine."""
-    environment = os.environ | job.environment() | {"SINGLE_SHOT_SHARING": str(sharing)}
+    environment = os.environ | job.environment() | {SHARING_VARIABLE: str(sharing)}
     if environment.get("OMP_NUM_THREADS") == str(core_count()):
         del environment["OMP_NUM_THREADS"]  # what `import utils` has set in this process
     return environment
@@ -104,7 +104,7 @@ def run_here(job: Job, hosts: list[Host], words: list[str], output: IO[str]) -> 
             processes.append(
                 subprocess.Popen(
                     [sys.executable, *MEMBER, *words],
-                    env=environment | {"SINGLE_SHOT_RANK": str(rank)},
+                    env=environment | {RANKS[0]: str(rank)},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     start_new_session=True,  # Ctrl-C is for this process
@@ -207,7 +207,7 @@ def mpirun_processes(job: Job, hosts: list[Host], words: list[str]) -> list[str]
     arguments: list[str] = []
     for host, count, sharing in placed(job, hosts):
         arguments += [":"] * bool(arguments) + ["-np", str(count), "--host", f"{host}:{count}"]
-        arguments += ["-x", f"SINGLE_SHOT_SHARING={sharing}", sys.executable, *MEMBER, *words]
+        arguments += ["-x", f"{SHARING_VARIABLE}={sharing}", sys.executable, *MEMBER, *words]
     return arguments
 
 

@@ -316,11 +316,8 @@ def run(options: Namespace) -> Answer:
 
 def train_and_report(options: Namespace) -> Answer:
     """Do what `run` does, while no other process trains into the same folder."""
-    out, recipe, contexts = (
-        out_of(options),
-        recipe_of(options),
-        devices.contexts_of(options.devices),
-    )
+    out, recipe = out_of(options), recipe_of(options)
+    contexts = devices.contexts_of(options.devices)
     rank, num_workers = rank_and_count()
     if options.compress and not in_job():
         raise InputError("--compress is for several machines, see single-shot launch; leave it out")
@@ -337,7 +334,8 @@ def train_and_report(options: Namespace) -> Answer:
     net = begin_network(network, recipe, dataset.class_names, config, contexts, start)
     facts = [asdict(config), network, getattr(net, "begun_with", None), options.compress]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-    workers = join(options.compress, data=fingerprint(dataset), settings=digest)
+    data = fingerprint(dataset)
+    workers = join(options.compress, data=data, settings=digest)
     history = train_network(net, recipe, dataset, held_out, config, running, workers)
     if rank:
         return Answer("", {})
@@ -349,7 +347,7 @@ def train_and_report(options: Namespace) -> Answer:
         "image_sizes": None,
         "epochs": len(config.image_sizes),
         "start": recipe.start,
-        "data": fingerprint(dataset),
+        "data": data,
         "devices": [devices.name_of(ctx) for ctx in contexts],
         "workers": num_workers,
     }

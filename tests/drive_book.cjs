@@ -1,31 +1,17 @@
 /**
  * Opens pages of the book from the file system and prints as JSON what it saw of each.
- *
- *   node drive_book.cjs MODULES JOB.json
- *
- * MODULES: where npm has installed playwright-core and axe-core. JOB: made by test_book.py; with
- * `screenshots`, a folder, what the pages look like is left there.
  */
 
-const { createRequire } = require("node:module");
 const { fileURLToPath } = require("node:url");
 const fs = require("node:fs");
 const path = require("node:path");
 
-const [modules, jobFile] = process.argv.slice(2);
-const installed = createRequire(path.join(path.resolve(modules), "x.js"));
-const { chromium } = installed("playwright-core");
-const AXE = fs.readFileSync(installed.resolve("axe-core/axe.min.js"), "utf8");
+const { AXE, job, run } = require("./browser.cjs");
+
 const RULES = {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
   preload: false, // it would load styles once more, which a file may not
 };
-const job = JSON.parse(fs.readFileSync(jobFile));
-
-const FLAGS = [
-  ..."--disable-gpu --disable-quic --no-first-run --disable-background-networking".split(" "),
-  ..."--disable-component-update --disable-sync".split(" "),
-];
 
 /** Note what goes wrong on a page, and how many bytes it takes to show. */
 function watch(page) {
@@ -97,21 +83,13 @@ async function search(context, word) {
   return { titles, troubles: seen.troubles };
 }
 
-async function main() {
-  const options = { executablePath: job.chromium, args: FLAGS, chromiumSandbox: false };
-  const browser = await chromium.launch(options); // headless, with a profile of its own
-  try {
-    const viewport = { width: 1280, height: 900 };
-    // Without motion a change of colours is through at once.
-    const context = await browser.newContext({ viewport, reducedMotion: "reduce" });
-    context.setDefaultTimeout(120_000); // machines of two busy cores
-    const pages = [];
-    for (const name of job.pages) pages.push(await visit(context, name));
-    const found = await search(context, job.word);
-    console.log(JSON.stringify({ pages, found }));
-  } finally {
-    await browser.close();
-  }
-}
-
-main();
+run(async (browser) => {
+  const viewport = { width: 1280, height: 900 };
+  // Without motion a change of colours is through at once.
+  const context = await browser.newContext({ viewport, reducedMotion: "reduce" });
+  context.setDefaultTimeout(120_000); // machines of two busy cores
+  const pages = [];
+  for (const name of job.pages) pages.push(await visit(context, name));
+  const found = await search(context, job.word);
+  return { pages, found };
+});

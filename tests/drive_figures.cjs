@@ -1,22 +1,11 @@
 /**
  * Uses the living figures in a browser as a person would, and prints as JSON what it saw.
- *
- *   node drive_figures.cjs MODULES JOB.json
- *
- * MODULES: where npm has installed playwright-core and axe-core. JOB: made by test_living_page.py; with
- * `screenshots`, a folder, what the page looks like is left there.
  */
 
-const { createRequire } = require("node:module");
-const fs = require("node:fs");
 const path = require("node:path");
 
-const [modules, jobFile] = process.argv.slice(2);
-const installed = createRequire(path.join(path.resolve(modules), "x.js"));
-const { chromium } = installed("playwright-core");
-const AXE = fs.readFileSync(installed.resolve("axe-core/axe.min.js"), "utf8");
-const job = JSON.parse(fs.readFileSync(jobFile));
-const FLAGS = "--disable-gpu --disable-quic --no-first-run --disable-background-networking".split(" ");
+const { AXE, job, run } = require("./browser.cjs");
+
 const troubles = [];
 
 /** Return the values of a figure's controls, by name, and what it says. */
@@ -113,21 +102,13 @@ async function open(browser, width, hasTouch) {
   return page;
 }
 
-async function main() {
-  const options = { executablePath: job.chromium, args: FLAGS, chromiumSandbox: false };
-  const browser = await chromium.launch(options); // headless, with a profile of its own
-  try {
-    const result = { troubles, looks: [], drags: [] };
-    for (const [width, hasTouch] of [[390, true], [1280, false]]) {
-      const page = await open(browser, width, hasTouch);
-      result.looks.push(...(await looks(page, width)));
-      result.drags.push(...(await drags(page, hasTouch)));
-    }
-    result.keyboard = await byKeyboard(await open(browser, 1280, false));
-    console.log(JSON.stringify(result));
-  } finally {
-    await browser.close();
+run(async (browser) => {
+  const result = { troubles, looks: [], drags: [] };
+  for (const [width, hasTouch] of [[390, true], [1280, false]]) {
+    const page = await open(browser, width, hasTouch);
+    result.looks.push(...(await looks(page, width)));
+    result.drags.push(...(await drags(page, hasTouch)));
   }
-}
-
-main();
+  result.keyboard = await byKeyboard(await open(browser, 1280, false));
+  return result;
+});

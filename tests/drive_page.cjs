@@ -1,27 +1,11 @@
 /**
  * Uses the page in a browser as a person would, and prints as JSON what it saw.
- *
- *   node drive_page.cjs MODULES JOB.json
- *
- * MODULES: where npm has installed playwright-core and axe-core. JOB: made by test_web.py; with
- * `screenshots`, a folder, what the page looks like is left there.
  */
 
-const { createRequire } = require("node:module");
-const fs = require("node:fs");
 const path = require("node:path");
 
-const [modules, jobFile] = process.argv.slice(2);
-const installed = createRequire(path.join(path.resolve(modules), "x.js"));
-const { chromium } = installed("playwright-core");
-const AXE = fs.readFileSync(installed.resolve("axe-core/axe.min.js"), "utf8");
-const job = JSON.parse(fs.readFileSync(jobFile));
+const { AXE, job, run } = require("./browser.cjs");
 
-const FLAGS = [
-  ..."--disable-gpu --disable-quic --no-first-run --disable-background-networking".split(" "),
-  ..."--disable-component-update --disable-sync --use-fake-device-for-media-stream".split(" "),
-  "--deny-permission-prompts",
-];
 const WIDTHS = [390, 1280];
 const SCHEMES = ["light", "dark"];
 const troubles = [];
@@ -169,22 +153,14 @@ async function camera(page) {
   return { live, button, ...(await view(page)) };
 }
 
-async function main() {
-  const options = { executablePath: job.chromium, args: FLAGS, chromiumSandbox: false };
-  const browser = await chromium.launch(options); // headless, with a profile of its own
-  try {
-    const page = await open(browser);
-    const result = { troubles, keyboard: await byKeyboard(page), looks: await looks(page, "found") };
-    result.samples = await samplesOfDetectors(page);
-    result.dropped = await dropped(page);
-    result.refusedCamera = await camera(page);
-    result.files = await filesGiven(page);
-    result.looks.push(...(await looks(page, "fault")));
-    result.camera = await camera(await open(browser, { permissions: ["camera"] }));
-    console.log(JSON.stringify(result));
-  } finally {
-    await browser.close();
-  }
-}
-
-main();
+run(async (browser) => {
+  const page = await open(browser);
+  const result = { troubles, keyboard: await byKeyboard(page), looks: await looks(page, "found") };
+  result.samples = await samplesOfDetectors(page);
+  result.dropped = await dropped(page);
+  result.refusedCamera = await camera(page);
+  result.files = await filesGiven(page);
+  result.looks.push(...(await looks(page, "fault")));
+  result.camera = await camera(await open(browser, { permissions: ["camera"] }));
+  return result;
+}, ["--use-fake-device-for-media-stream", "--deny-permission-prompts"]);

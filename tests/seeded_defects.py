@@ -806,8 +806,8 @@ DEFECTS = [
     Defect(
         "nobody waits for the GPU to compute",
         "utils/context.py",
-        "(mx.nd.ones((1,), ctx=mx.gpu(0)) + 1).asnumpy()",
-        "mx.nd.ones((1,), ctx=mx.gpu(0)) + 1",
+        "(mx.nd.ones((1,), ctx=ctx) + 1).asnumpy()",
+        "mx.nd.ones((1,), ctx=ctx) + 1",
     ),
     Defect(
         "smoke and class are exchanged",

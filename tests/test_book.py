@@ -11,7 +11,6 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,8 +20,8 @@ import nbformat
 import numpy as np
 import pytest
 import yaml
+from browser import needs_browser, seen_by
 from PIL import Image
-from test_web import CHROMIUM, MODULES, why_no_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "build" / "book"
@@ -251,22 +250,17 @@ def test_no_page_loads_too_much_or_from_another_host():
 
 
 @made
-@pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
+@needs_browser
 def test_a_browser_shows_pages_from_the_file_system(tmp_path):
     every = os.environ.get("SINGLE_SHOT_BOOK") == "all"
     ways = [{"width": width, "scheme": scheme} for width, scheme in (WAYS if every else WAYS[::3])]
     job = {
         "book": f"{BOOK.as_uri()}/",
-        "chromium": CHROMIUM,
         "pages": pages() if every else KINDS,
         "ways": ways,
         "word": "anchor",
     }
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    command = ["node", ROOT / "tests" / "drive_book.cjs", MODULES, tmp_path / "job.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    seen = seen_by("drive_book.cjs", job, tmp_path)
     assert [page["name"] for page in seen["pages"]] == [*job["pages"]]
     for page in seen["pages"]:
         assert page["troubles"] == page["empty"] == [], page["name"]

@@ -1,17 +1,14 @@
 """The page that detects in a browser: its files, its builder, and what a browser makes of it."""
 
 import http.server
-import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import tarfile
 import threading
 from base64 import b64encode
 from functools import partial
 from hashlib import sha512
-from pathlib import Path
 
 from data import DATA_ROOT
 from single_shot.labels.pictures import read_picture
@@ -25,20 +22,14 @@ from utils.files import InputError
 import numpy as np
 import onnx
 import pytest
+from browser import MODULES, needs_browser, seen_by, web
 from onnx import TensorProto, helper
-
-ROOT = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("web", ROOT / "tools" / "web.py")
-web = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(web)
 
 REFERENCES = {
     ".html": r'(?:src|href)="([^"]*)"',
     ".css": r"url\(([^)]*)\)",
     ".js": r'(?:from|import\(|fetched\()\s*"([^"]*)"',
 }
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-MODULES = web.NPM / "node_modules"
 # As the page begins, the stage before suppression, and one that suppresses less.
 SETTINGS = [
     {"step": "after", "score": DISPLAY_THRESHOLD, "nms": NMS_THRESHOLD},
@@ -260,18 +251,7 @@ def check_camera(refused, allowed):
     assert not allowed["fault"] and allowed["canvas"] > 0
 
 
-def why_no_browser():
-    """Return why the page cannot be used here, or ""."""
-    if CHROMIUM is None or shutil.which("node") is None:
-        return "Chromium or Node.js is not installed"
-    lock = "package-lock.json"
-    current = (web.NPM / lock).is_file() and (
-        (web.NPM / lock).read_bytes() == (web.PAGE / lock).read_bytes()
-    )
-    return "" if current and MODULES.is_dir() else "`make web` has not installed its packages"
-
-
-@pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
+@needs_browser
 def test_a_browser_finds_what_python_finds(served):
     folder, address = served
     checkpoints = sorted((DATA_ROOT / "pretrained").glob("*.params"))
@@ -281,18 +261,13 @@ def test_a_browser_finds_what_python_finds(served):
     files.mkdir()
     job = {
         "url": f"{address}/web/",
-        "chromium": CHROMIUM,
         "detectors": [item["file"] for item in course["detectors"]],
         "samples": [item["file"] for item in course["samples"]],
         "settings": SETTINGS,
     }
     shutil.copy(page / job["detectors"][0], files / "own.onnx")
     job["files"] = write_foreign_files(files)
-    (folder / "job.json").write_text(json.dumps(job))
-    command = ["node", ROOT / "tests" / "drive_page.cjs", MODULES, folder / "job.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    seen = seen_by("drive_page.cjs", job, folder)
 
     detectors = {file: load_onnx(page / file) for file in job["detectors"]}
     pictures = {file: read_picture(page / file) for file in job["samples"]}

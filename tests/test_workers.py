@@ -1,12 +1,12 @@
 """Two workers, a server and a scheduler on this machine, and what each worker sees of the job."""
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
 
 from single_shot import workers
+from single_shot.cluster.messages import free_port
 from single_shot.resuming import save_run
 from utils.data import ShuffledBatches, ssd_augment, training_loader
 from utils.training import TrainingRun, Workers, handing_out_first
@@ -52,8 +52,7 @@ def worker_run(place, config=LOCAL, seed=0):
 def job(tmp_path_factory):
     """The folder with what two workers have written, each of which had half of every batch."""
     folder = tmp_path_factory.mktemp("job")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1")
     shared = os.environ | {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(port)}
     shared |= {"DMLC_NUM_SERVER": "1", "DMLC_NUM_WORKER": "2", "DMLC_NODE_HOST": "127.0.0.1"}
     shared |= {"PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}

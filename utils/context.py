@@ -66,11 +66,7 @@ def best_context() -> mx.Context:
     """Return gpu(0) if MXNet can compute on it, else cpu(), with a warning if a GPU lies idle."""
     if mx.context.num_gpus() == 0:
         return mx.cpu()
-    try:
-        # Only a computation shows whether MXNet carries machine code for this GPU.
-        (mx.nd.ones((1,), ctx=mx.gpu(0)) + 1).asnumpy()
-    except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
+    if reason := why_not(mx.gpu(0)):
         warnings.warn(
             f"a GPU is present but MXNet cannot use it ({reason}): the CPU is used; "
             "`python3 -m single_shot doctor` explains",
@@ -78,6 +74,16 @@ def best_context() -> mx.Context:
         )
         return mx.cpu()
     return mx.gpu(0)
+
+
+def why_not(ctx: mx.Context) -> str:
+    """Return why MXNet cannot compute on a device, nothing where it can."""
+    try:
+        # Only a computation shows whether MXNet carries machine code for this GPU.
+        (mx.nd.ones((1,), ctx=ctx) + 1).asnumpy()
+    except mx.MXNetError as error:
+        return str(error).strip().splitlines()[-1]
+    return ""
 
 
 def seed_everything(seed: int = SEED) -> None:

@@ -1,18 +1,14 @@
 """The figures that a reader moves, in a browser: by keyboard, mouse and finger, in both themes."""
 
 import json
-import shutil
-import subprocess
 
 from utils.boxes import box_iou, center_to_corner
 from utils.figures import living
 
 import pytest
-from living_scripts import NAMES, ROOT, SCRIPTS, said
+from browser import needs_browser, seen_by
+from living_scripts import NAMES, SCRIPTS, said
 from mxnet import nd
-
-MODULES = ROOT / "build" / "npm" / "node_modules"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 PAGE = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Living figures</title>
@@ -52,13 +48,6 @@ def read(values):
     return {key: text if key == "mode" else float(text) for key, text in values.items()}
 
 
-def why_no_browser():
-    """Return why the figures cannot be used here, or ""."""
-    if CHROMIUM is None or shutil.which("node") is None:
-        return "Chromium or Node.js is not installed"
-    return "" if (MODULES / "axe-core").is_dir() else "`make web` has not installed its packages"
-
-
 def check_keyboard(stops):
     """Check that Tab reaches every control, that it shows, and that keys move what is said."""
     ids = [
@@ -87,16 +76,12 @@ def check_iou(stops):
         assert abs(float(stop["says"].split()[1].rstrip(":")) - iou) < 6e-4
 
 
-@pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
+@needs_browser
 def test_figures_work_by_keyboard_mouse_and_finger(tmp_path):
     drags = [{"figure": name, "from": each[0], "to": each[1]} for name, each in DRAGS.items()]
-    job = {"url": write_page(tmp_path), "chromium": CHROMIUM, "drags": drags}
+    job = {"url": write_page(tmp_path), "drags": drags}
     job["keys"] = ["ArrowRight"] * 5
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    command = ["node", ROOT / "tests" / "drive_figures.cjs", MODULES, tmp_path / "job.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    seen = seen_by("drive_figures.cjs", job, tmp_path)
     assert seen["troubles"] == []
     check_keyboard(seen["keyboard"])
     check_iou([stop for stop in seen["keyboard"] if stop["figure"] == "iou"])
