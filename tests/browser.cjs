@@ -22,6 +22,14 @@ const FLAGS = [
   ..."--disable-component-update --disable-sync".split(" "),
 ];
 
+/** Wait until a key reaches what scrolls on a page of the book; the theme sees to it after a change of width. */
+function settled(page) {
+  return page.waitForFunction(() => {
+    const scrolling = [...document.querySelectorAll("pre, .pst-scrollable-table-container")];
+    return scrolling.every((each) => each.scrollWidth <= each.clientWidth || each.tabIndex === 0);
+  });
+}
+
 /** Start a browser, do some work with it and print as JSON what that returns; flags: more of them. */
 async function run(work, flags = []) {
   const args = [...FLAGS, ...flags];
@@ -34,4 +42,4 @@ async function run(work, flags = []) {
   }
 }
 
-module.exports = { AXE, job, run };
+module.exports = { AXE, job, run, settled };

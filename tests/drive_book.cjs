@@ -6,7 +6,7 @@ const { fileURLToPath } = require("node:url");
 const fs = require("node:fs");
 const path = require("node:path");
 
-const { AXE, job, run } = require("./browser.cjs");
+const { AXE, job, run, settled } = require("./browser.cjs");
 
 const RULES = {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -39,10 +39,7 @@ async function look(page, name, { width, scheme }) {
     document.documentElement.dataset.mode = mode;
     document.documentElement.dataset.theme = mode;
   }, scheme);
-  await page.waitForFunction(() => {
-    const scrolling = [...document.querySelectorAll("pre, .pst-scrollable-table-container")];
-    return scrolling.every((each) => each.scrollWidth <= each.clientWidth || each.tabIndex === 0);
-  }); // else no key reaches it; the theme sees to it some time after a change of width
+  await settled(page);
   const { violations, passes } = await page.evaluate((rules) => axe.run(document, rules), RULES);
   const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
   const wrong = violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]);
@@ -83,6 +80,18 @@ async function search(context, word) {
   return { titles, troubles: seen.troubles };
 }
 
+/** Scroll the contents of the book to their end and follow a link to the first lesson; return where its line is. */
+async function follow(context) {
+  const page = await context.newPage();
+  await page.goto(`${job.book}notebooks/README.html`);
+  await page.evaluate(() => document.querySelector(".bd-sidebar-primary").scrollTo(0, 1e5));
+  await page.locator("article table a").first().click();
+  await page.waitForURL(/00_tour/);
+  const line = await page.locator('.bd-sidebar-primary a.current[href="#"]').boundingBox();
+  await page.close();
+  return line.y;
+}
+
 run(async (browser) => {
   const viewport = { width: 1280, height: 900 };
   // Without motion a change of colours is through at once.
@@ -91,5 +100,5 @@ run(async (browser) => {
   const pages = [];
   for (const name of job.pages) pages.push(await visit(context, name));
   const found = await search(context, job.word);
-  return { pages, found };
+  return { pages, found, line: await follow(context) };
 });

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 from utils.files import InputError
 
@@ -250,6 +251,64 @@ def test_no_page_loads_too_much_or_from_another_host():
 
 
 @made
+def test_every_link_and_anchor_of_the_pages_is_there():
+    texts = {name: (BOOK / name).read_text() for name in pages()}
+    anchors = {name: {*re.findall(r' id="([^"]+)"', text)} for name, text in texts.items()}
+    links = 0
+    for name, text in texts.items():
+        for link in map(html.unescape, re.findall(r' href="([^"]*)"', text)):
+            if re.match("https?://", link):
+                continue
+            place, _, anchor = link.partition("#")
+            target = (BOOK / name).parent / unquote(place.partition("?")[0])
+            target = os.path.relpath(target if place else BOOK / name, BOOK)
+            assert (BOOK / target).is_file(), (name, link)
+            assert not anchor or unquote(anchor) in anchors.get(target, {anchor}), (name, link)
+            links += 1
+    assert links > 5000
+
+
+@made
+def test_pages_follow_one_another_to_the_last():
+    def neighbour(name, rel):
+        link = re.search(f'<link rel="{rel}" [^>]*href="([^"]*)"', (BOOK / name).read_text())
+        return link and os.path.normpath(Path(name).parent / link[1])
+
+    way = ["index.html"]
+    while following := neighbour(way[-1], "next"):
+        assert neighbour(following, "prev") == way[-1]
+        way.append(following)
+    assert sorted(way) == sorted({*pages()} - {"search.html"})
+
+
+@made
+@needs_browser
+def test_pages_serve_keyboards_paper_and_browsers_without_scripts(tmp_path):
+    figures = json.loads((ROOT / "utils" / "figures" / "living.json").read_text())
+    every = os.environ.get("SINGLE_SHOT_BOOK") == "all"
+    job = {"book": f"{BOOK.as_uri()}/", "pages": pages() if every else KINDS}
+    controls = set()
+    for page in seen_by("drive_readers.cjs", job, tmp_path):
+        name, keyboard, paper, plain = (page[key] for key in ("name", "keyboard", "paper", "plain"))
+        assert keyboard["missed"] == keyboard["unseen"] == [], name
+        assert keyboard["reached"] > 5, name
+        here = [
+            f"living-{key}-{control['name']}"
+            for key, each in figures.items()
+            if name in ("figures.html", f"notebooks/{each['lesson']}.html")
+            for control in each["controls"]
+        ]
+        assert keyboard["controls"] == here, name
+        controls |= {*here}
+        assert paper == {"themes": ["light", "dark"], "lost": [], "controls": 0}, name
+        assert plain["dead"] == 0 and plain["contents"] > len(LESSONS), name
+        assert plain["background"] == "rgb(255, 255, 255)", name
+        assert len(plain["figures"]) == len({control.split("-")[1] for control in here}), name
+        assert all("needs JavaScript" in text for text in plain["figures"]), name
+    assert len(controls) == sum(len(each["controls"]) for each in figures.values())
+
+
+@made
 @needs_browser
 def test_a_browser_shows_pages_from_the_file_system(tmp_path):
     every = os.environ.get("SINGLE_SHOT_BOOK") == "all"
@@ -271,3 +330,4 @@ def test_a_browser_shows_pages_from_the_file_system(tmp_path):
             assert look["passes"] > 20 and look["wide"] <= look["width"], page["name"]
     assert seen["found"]["troubles"] == []
     assert any(title.startswith("Anchors: boxes") for title in seen["found"]["titles"])
+    assert 0 <= seen["line"] < 900  # in sight

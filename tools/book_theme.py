@@ -10,6 +10,8 @@ CHANGES = (
     # refuse to load a font from the file system before a style asks for it.
     (r'<script src="[^"]*/fontawesome/[^"]*"></script>\s*', ""),
     (r'<link rel="preload" as="font"[^>]*>\s*', ""),
+    # Without a script nothing chooses between light and dark, and no colour would be set.
+    (r'(<html [^>]*)data-theme="auto"', r'\1data-theme="light"'),
     # Names and roles for those who listen to a page.
     (r'<summary>(?=<span class="toctree-toggle)', '<summary aria-label="Pages below">'),
     (r'(class="btn search-button-field[^"]*" title="Search") aria-label="Search"', r"\1"),

@@ -10,3 +10,18 @@ const tables = new ResizeObserver((changes) => {
 addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".pst-scrollable-table-container").forEach((table) => tables.observe(table));
 });
+
+// Paper is light.
+let onScreen;
+addEventListener("beforeprint", () => {
+  onScreen = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => (document.documentElement.dataset.theme = onScreen));
+
+// The theme leaves the contents of the book where they were, though another page is open.
+addEventListener("load", () => {
+  const contents = document.querySelector(".bd-sidebar-primary");
+  const place = contents?.querySelector('a.current[href="#"]')?.getBoundingClientRect();
+  if (place && (place.top < 0 || place.bottom > innerHeight)) contents.scrollTop += place.top - innerHeight / 2;
+});
