@@ -89,19 +89,36 @@ MOST_WORDS, MOST_LINES = 2500, 310
 NOT_WORDS = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|<[^>]+>|\]\([^)]*\)", re.DOTALL)  # formulas, links
 
 
-def check_length(notebook):
-    """A lesson can be read at a sitting: so many words, and lines of code, before the questions."""
-    words = lines = 0
+def to_read(notebook):
+    """Return how many words, lines of code and pictures stand before the questions."""
+    words = lines = pictures = 0
     for cell in notebook.cells:
         text = cell.source.split("\n## Questions")[0]
         if cell.cell_type == "markdown":
             words += len(re.findall(r"\w[\w'’-]*", NOT_WORDS.sub("", text)))
         else:
             lines += len(re.findall(r"^.*\S", text, re.M))
+            pictures += sum("image/png" in output.get("data", {}) for output in cell.outputs)
         if text != cell.source:
             break
+    return words, lines, pictures
+
+
+def check_length(notebook):
+    """A lesson can be read at a sitting: so many words, and lines of code, before the questions."""
+    words, lines, _ = to_read(notebook)
     problems = [f"{words} words, over {MOST_WORDS}"] if words > MOST_WORDS else []
     return problems + ([f"{lines} lines of code, over {MOST_LINES}"] if lines > MOST_LINES else [])
+
+
+def check_minutes(notebook):
+    """The minutes stated are those of the rule in notebooks/README.md, give or take six."""
+    words, lines, pictures = to_read(notebook)
+    stated = re.search(r"\*\*Time\.\*\* (\d+) minutes", notebook.cells[0].source)
+    minutes = words / 200 + lines / 30 + pictures / 4
+    if stated and abs(int(stated.group(1)) - minutes) > 6:
+        return [f"{stated.group(1)} minutes are stated, {minutes:.0f} are needed"]
+    return []
 
 
 def check_execution(notebook):
@@ -350,6 +367,7 @@ LESSON_CHECKS = COMMON_CHECKS + [
     check_prose,
     check_code_length,
     check_length,
+    check_minutes,
     check_early_picture,
     check_opening,
     check_sections,

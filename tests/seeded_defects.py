@@ -1139,8 +1139,8 @@ DEFECTS = [
     Defect(
         "04: the sizes of the scales from coarse to fine",
         "notebooks/04_toy_ssd.ipynb",
-        "SIZES[scale], RATIOS, ctx",
-        "SIZES[-1 - scale], RATIOS, ctx",
+        "ssd.SIZES[scale], ssd.RATIOS, ctx",
+        "ssd.SIZES[-1 - scale], ssd.RATIOS, ctx",
     ),
     Defect(
         "04: channels come last",

@@ -199,6 +199,7 @@ SPOILERS = {
     "a very long cell": ("code_length", lambda n: lengthen(n, 31, 1)),
     "many long cells": ("code_length", lambda n: lengthen(n, 12, 9)),
     "too much to read": ("length", lambda n: [c.update(source=c.source * 2) for c in n.cells]),
+    "too few minutes": ("minutes", lambda n: replace_in_markdown(n, "25 minutes", "10 minutes")),
     "never executed": ("execution", lambda n: code_cell(n).update(execution_count=None)),
     "out of order": ("execution", lambda n: code_cell(n).update(execution_count=99)),
     "empty cell": ("execution", lambda n: code_cell(n).update(source=" ")),
@@ -407,3 +408,63 @@ def test_formulas_are_displayed(path):
     displayed = re.findall(r"^\$\$.+\$\$$", text, re.MULTILINE)
     assert len(displayed) >= EQUATIONS.get(path.name.partition("_")[0], 0)
     assert text.count("$$") == 2 * len(displayed)
+
+
+# --- Lessons 00 to 06: they ask before they answer, and open with few names -----------------------
+
+FOUNDATIONS = [path for path in LESSONS if path.name < "07"]
+MOST_NAMES = 24  # bound by the imports of a first cell, whatever they are
+
+
+def unasked(notebook):
+    """Return the sections that run code and ask no question before the last cell that does."""
+    sections, heading = {}, ""
+    for cell in notebook.cells[2:]:
+        if cell.cell_type == "code":
+            sections.setdefault(heading, []).append(None)
+            continue
+        for part in re.split(r"^(?=## )", cell.source, flags=re.MULTILINE):
+            if part.startswith("## "):
+                heading = part.partition("\n")[0][3:]
+            sections.setdefault(heading, []).append(
+                part.partition("\n")[2] if part[:3] == "## " else part
+            )
+    asked = {
+        name: any("?" in text for text in parts[: len(parts) - parts[::-1].index(None)] if text)
+        for name, parts in sections.items()
+        if name not in lesson_checks.SECTIONS and None in parts
+    }
+    return [name for name, question in asked.items() if name and not question]
+
+
+@pytest.mark.parametrize("path", FOUNDATIONS, ids=lambda path: path.stem)
+def test_every_section_asks_before_its_last_answer(path):
+    assert unasked(stored(path)) == []
+
+
+def imported_names(notebook):
+    """Return what the imports of the first code cell bind, each with the module it is from."""
+    (_, first), *_ = lesson_checks.code_cells(notebook)
+    return {
+        alias.asname or alias.name: getattr(node, "module", alias.name)
+        for node in ast.walk(ast.parse(first.source))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("path", FOUNDATIONS, ids=lambda path: path.stem)
+def test_first_cells_import_few_names_and_one_module_that_draws(path):
+    names = imported_names(stored(path))
+    assert len(names) <= MOST_NAMES
+    assert names["figures"] == "utils"
+    drawing = {n for n, m in names.items() if m.startswith(("matplotlib", "utils.figures"))}
+    assert drawing <= {"sliders"}  # the controls of a figure that the reader moves
+
+
+def test_a_section_without_a_question_and_an_import_of_matplotlib_are_found():
+    notebook = copy.deepcopy(stored(NOTEBOOKS / "02b_anchor_sizes.ipynb"))
+    replace_in_markdown(notebook, "How fine must a map be, so that it is still covered?", "")
+    assert unasked(notebook) == ["How fine a map must be"]
+    notebook.cells[1].source += "\nfrom matplotlib.figure import Figure"
+    assert imported_names(notebook)["Figure"] == "matplotlib.figure"

@@ -27,7 +27,7 @@ def test_the_trunk_has_a_box_for_each_head_below_every_map():
     (ax,) = draw_trunk(["picture", "first", "last"], shapes, heads).axes
     sizes = np.array([[patch.get_height(), patch.get_width()] for patch in ax.patches])
     blocks = [0, 1, 4]  # a picture, then a map and its two heads, twice
-    np.testing.assert_allclose(sizes[blocks, 0] / sizes[4, 0], [8, 4, 1])
+    np.testing.assert_allclose(sizes[blocks, 0] / sizes[4, 0], [64, 16, 1])
     np.testing.assert_allclose(sizes[blocks, 1] ** 2 / sizes[0, 1] ** 2, [1, 16 / 3, 32 / 3])
     below = [patch for index, patch in enumerate(ax.patches) if index not in blocks]
     middles = [patch.get_x() + patch.get_width() / 2 for patch in below]

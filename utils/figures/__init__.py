@@ -26,7 +26,24 @@ from utils.figures.drawing import (
     to_png,
     use_style,
 )
+from utils.figures.matching import (
+    draw_anchor_dots,
+    draw_matches,
+    draw_matchings,
+    draw_positives,
+    draw_stages,
+)
 from utils.figures.overlaps import draw_overlaps
+from utils.figures.predictions import (
+    draw_activations,
+    draw_answers,
+    draw_channels,
+    draw_class_ids,
+    draw_fields,
+    draw_gradients,
+    draw_score_maps,
+    draw_strips,
+)
 from utils.figures.scores import (
     plot_bootstrap,
     plot_checks,
@@ -38,6 +55,7 @@ from utils.figures.scores import (
     plot_scales,
     plot_scores,
 )
+from utils.figures.ssd300 import draw_cells, draw_pyramid
 from utils.figures.workers import (
     draw_parallel_step,
     draw_ring,
@@ -56,12 +74,27 @@ __all__ = [
     "Figure",
     "class_colors",
     "detection_panels",
+    "draw_activations",
+    "draw_anchor_dots",
+    "draw_answers",
     "draw_architecture",
     "draw_boxes",
+    "draw_cells",
+    "draw_channels",
+    "draw_class_ids",
+    "draw_fields",
+    "draw_gradients",
+    "draw_matches",
+    "draw_matchings",
     "draw_overlaps",
     "draw_parallel_step",
+    "draw_positives",
+    "draw_pyramid",
     "draw_ring",
     "draw_roles",
+    "draw_score_maps",
+    "draw_stages",
+    "draw_strips",
     "draw_trunk",
     "image_grid",
     "panels",

@@ -69,13 +69,12 @@ def draw_trunk(names: Sequence[str], shapes: Sequence[tuple], heads: Sequence[st
     """Return a drawing of a network's maps in a row, with a box for each head below every map.
 
     names, shapes: of the picture and of each map, shapes as (C, H, W). heads: what each head says
-    of a map. A block is as high as the root of its map's side says, and as wide as that of its
-    channels, so that neither a picture nor a single cell is out of proportion.
+    of a map. A block is as high as its map, and as wide as the root of its channels says.
     """
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     ax, floor = figure.subplots(), -1.75
     for x, name, (channels, side, _) in zip(range(0, 99, 2), names, shapes):
-        high, wide = 0.16 * side**0.5, 0.08 * channels**0.5
+        high, wide = 2.6 * side / shapes[0][1], 0.08 * channels**0.5
         ax.bar(x, high, wide, -high / 2, color="0.85", edgecolor="0.4")
         ax.text(x, 1.4, f"{name}\n{channels} × {side} × {side}", ha="center", va="bottom")
         if x == 0:
