@@ -20,8 +20,8 @@ from dataclasses import replace
 
 import utils  # noqa: F401  before MXNet
 from single_shot.devices import contexts_of, name_of
+from single_shot.fit import describe_network
 from single_shot.recipes import RECIPES, Recipe
-from single_shot.train import describe_network
 from utils.data import DetectionDataset, normalize, training_loader
 from utils.networks import build_network
 from utils.training import TrainingRun

@@ -13,19 +13,19 @@ import functools
 import hashlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from single_shot.answer import Answer
 from single_shot.arguments import number, seed
 from single_shot.figure_files import write_figure
 from single_shot.files import locked, write_whole
+from single_shot.fit import new_network, train_network
+from single_shot.labels.numbers_in_text import printable
 from single_shot.memory import check_memory, explain_shortage
 from single_shot.prepared_folder import SPLITS, PreparedDataset, open_prepared
-from single_shot.recipes import RECIPES, Recipe
-from single_shot.train import begin_network, config_of, describe_network, train_network
+from single_shot.recipes import RECIPES, Recipe, config_of
+from single_shot.suspicions import rank
 from single_shot.training_report import write_json
-from utils.average_precision import pairwise_iou
 from utils.context import SEED, best_context
 from utils.detection import Detector, detect_dataset
 from utils.figures.colors import OBJECT_COLOR, PREDICTION_COLOR
@@ -40,82 +40,8 @@ from matplotlib.figure import Figure
 
 PARTS = 3
 MINUTES = 15
-MATCH_IOU = 0.5
-TOUCH_IOU = 0.1  # a detection that overlaps no label by so much is about none of them
-TIGHT_IOU = 0.7  # from here on two people's boxes do not differ more
-LEAST_SCORE = 0.2
 PICTURES = 12
 MEMORY_ADVICE = "end other programs, or choose a --recipe that takes less, such as lesson"
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """A label that may be wrong, or an object that may have none.
-
-    kind: "wrong class", "loose box", "no such object" or "missing label"; score: 0 to 1; number: of
-    the label in its image, None for a missing one; class_id, box: what the detector says instead,
-    None where it sees nothing.
-    """
-
-    kind: str
-    score: float
-    number: int | None
-    class_id: int | None
-    box: tuple | None
-
-
-def suspicions_of(labels: np.ndarray, detections: np.ndarray) -> list[Suspicion]:
-    """Return what is suspicious in one image, an entry at most for each label and detection.
-
-    labels: (M, 5) rows in fractions; detections: (D, 6), of a detector that never saw the image.
-    """
-    found = []
-    iou = pairwise_iou(detections[:, 2:], labels[:, 1:])  # (D, M)
-    same_class = detections[:, :1] == labels[:, 0]
-    about = about_labels(iou, detections[:, 1])
-    for row in range(len(labels)):
-        own = iou[:, row] * (about == row)
-        found.append(_suspicion_of(row, own, same_class[:, row], detections))
-    for row in detections[about < 0]:
-        box = tuple(row[2:].tolist())
-        found.append(Suspicion("missing label", float(row[1]), None, int(row[0]), box))
-    return found
-
-
-def about_labels(iou: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return which label each detection is about, -1 for none; iou: (D, M); scores: (D,).
-
-    It is the label that it overlaps most. A detection that only touches it, where another one that
-    is half as certain fits it, is about something else that stands beside it.
-    """
-    if not iou.size:
-        return np.full(len(iou), -1)
-    best = iou.argmax(axis=1)
-    overlap = iou.max(axis=1)
-    fitting = (scores[:, np.newaxis] * (iou >= MATCH_IOU)).max(axis=0)[best]  # (D,) scores
-    stands_beside = (overlap < MATCH_IOU) & (fitting >= scores / 2)
-    return np.where((overlap < TOUCH_IOU) | stands_beside, -1, best)
-
-
-def _suspicion_of(number, iou, same_class, detections):
-    """Return the Suspicion of one label; iou, same_class: (D,) of it and the detections."""
-    scores = detections[:, 1]
-    on_it = iou >= MATCH_IOU
-    agrees = (scores * (on_it & same_class)).max(initial=0)
-    other = scores * (on_it & ~same_class)
-    near = scores * (same_class & (iou >= TOUCH_IOU))
-    looseness = near * ((TIGHT_IOU - iou) / TIGHT_IOU).clip(0, 1)
-    seen = max(near.max(initial=0), other.max(initial=0))
-    candidates = [(1 - seen, "no such object", None)]
-    if len(detections):
-        candidates.append((other.max() * (1 - agrees), "wrong class", other.argmax()))
-        best = near.argmax()  # the most certain one speaks
-        candidates.append((looseness[best], "loose box", best))
-    score, kind, row = max(candidates, key=lambda each: each[0])
-    if row is None:
-        return Suspicion(kind, float(score), number, None, None)
-    box = tuple(detections[row, 2:].tolist())
-    return Suspicion(kind, float(score), number, int(detections[row, 0]), box)
 
 
 def pooled(folder: Path) -> PreparedDataset:
@@ -156,9 +82,8 @@ def train_detector(
     batch_size = min(config.batch_size, len(training))
     ctx = best_context()
     check_memory(batch_size, recipe.image_size, recipe.width, ctx, MEMORY_ADVICE)
-    network = describe_network(recipe, training.labels)
     try:
-        net = begin_network(network, recipe, training.class_names, config, [ctx])
+        net = new_network(recipe, training, config, [ctx])
         train_network(net, recipe, training, held_out, config, running)
     except FloatingPointError as error:
         raise InputError(
@@ -166,7 +91,8 @@ def train_detector(
             "or look for labels that are far from right"
         ) from error
     compile_for_inference(net, recipe.image_size)
-    return Detector(net, training.class_names, recipe.image_size, decodes_per_class(network))
+    per_class = decodes_per_class(net.description)
+    return Detector(net, training.class_names, recipe.image_size, per_class)
 
 
 def judge_part(
@@ -180,9 +106,13 @@ def judge_part(
     others = np.concatenate([part for k, part in enumerate(parts) if k != number])
     held_out, training = dataset.subset(parts[number]), dataset.subset(np.sort(others))
     recipe = RECIPES[options.recipe]
-    minutes = options.minutes / options.parts
     config = config_of(
-        recipe, len(training), minutes, options.seed, options.epochs, num_held_out=len(held_out)
+        recipe,
+        len(training),
+        options.minutes / options.parts,
+        options.epochs,
+        num_held_out=len(held_out),
+        seed=options.seed,
     )
     asked = f"{held_out.sha256} {training.sha256} {options.recipe} {config}".encode()
     kept = options.out / f"part-{number}-{hashlib.sha256(asked).hexdigest()[:12]}.npz"
@@ -257,28 +187,11 @@ def run(options: Namespace) -> Answer:
                 detections[at] = rows
         ranked = rank(dataset.labels, detections)
         content = write_audit(options.out, dataset, ranked)
-    worst = "\n".join(f"  {each['score']:.2f}  {each['message']}" for each in content[:10])
+    messages = [f"{each['score']:.2f}  {printable(each['message'])}" for each in content[:10]]
+    worst = "\n".join(f"  {message}" for message in messages)
     found = f"{len(content)} labels ranked, the most suspicious first:\n{worst}"
     text = f"{found if content else 'nothing suspicious'}\n\n{options.out}"
     return Answer(text, {"suspicions": content})
-
-
-def rank(labels: Sequence[np.ndarray], detections: Sequence[np.ndarray]) -> list:
-    """Return pairs of image number and Suspicion of all images, the most suspicious first.
-
-    The scores of two kinds cannot be compared, so the kinds take turns. What scores less than
-    LEAST_SCORE is left out.
-    """
-    by_kind: dict[str, list] = {}
-    for at, (objects, rows) in enumerate(zip(labels, detections, strict=True)):
-        for each in suspicions_of(objects, rows):
-            if each.score >= LEAST_SCORE:
-                by_kind.setdefault(each.kind, []).append((at, each))
-    turns = []
-    for pairs in by_kind.values():
-        pairs.sort(key=lambda pair: -pair[1].score)
-        turns += [(turn, -pair[1].score, pair) for turn, pair in enumerate(pairs)]
-    return [pair for *_, pair in sorted(turns, key=lambda each: each[:2])]
 
 
 def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> list[dict]:

@@ -1,7 +1,8 @@
-"""Ways to train: a network with the settings that suit it."""
+"""Ways to train: a network with the settings that suit it, and what they are for a data set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from single_shot.weights import IMAGENET, SCRATCH
 from utils.data import augment, ssd_augment
@@ -12,6 +13,12 @@ from utils.training import TrainingConfig
 TOY_IMAGE_SIZE = 256  # small objects of real pictures are lost at the lessons' 128
 # Of an SSD's layers, times the paper's channels. What memory and speed were measured with.
 NARROW = 0.25
+NUM_SCORES = 8  # on held-out images while a network learns; one more of what is stored
+# Of the time to learn from an image: a step is about three forward passes.
+SCORING_TIME = 1 / 3
+# Of several workers, whose large batches make the first steps harder (Goyal et al., Accurate, Large
+# Minibatch SGD, 2017, section 2.2); but at most the share that one cycle has.
+WARMUP_EPOCHS, MOST_WARMUP = 5, 0.3
 
 
 @dataclass(frozen=True)
@@ -93,3 +100,44 @@ RECIPES = {
         epochs=PAPER_EPOCHS,
     ),
 }
+
+
+def config_of(
+    recipe: Recipe,
+    num_images: int,
+    minutes: float,
+    epochs: int | None = None,
+    num_held_out: int = 0,
+    num_workers: int = 1,
+    **asked: Any,
+) -> TrainingConfig:
+    """Return the TrainingConfig of a recipe for a data set.
+
+    epochs: instead of what fits into the minutes; num_held_out: images that are scored again and
+    again, which counts in the minutes too; num_workers: that train together, in fewer minutes.
+    asked: fields of a TrainingConfig; those that are None are the recipe's.
+    """
+    usual = recipe.config
+    if recipe.start != IMAGENET:  # a slow or frozen base is for weights that know something
+        usual = replace(usual, base_rate=1.0, frozen_stages=0)
+    epochs = epochs or recipe.epochs or epochs_in(minutes, recipe, num_images, num_held_out)
+    asked = {name: value for name, value in asked.items() if value is not None}
+    config = replace(usual, image_sizes=(recipe.image_size,) * epochs, **asked)
+    if "learning_rate" not in asked:
+        larger = config.batch_size * config.accumulate * num_workers / usual.batch_size
+        config = replace(config, learning_rate=usual.learning_rate * larger)
+    if num_workers > 1:
+        longer = min(WARMUP_EPOCHS / epochs, MOST_WARMUP)
+        config = replace(config, warmup=max(config.warmup, longer))
+    return config
+
+
+def epochs_in(minutes: float, recipe: Recipe, num_images: int, num_held_out: int) -> int:
+    """Return how many epochs fit into minutes, at least one; the rest as for `config_of`."""
+    slower = max(1, recipe.width / NARROW) ** 2
+    images = minutes * 60 * recipe.pixels_per_second / recipe.image_size**2 / slower
+    scored = num_held_out * SCORING_TIME
+    epochs = round((images - (NUM_SCORES + 1) * scored) / num_images)
+    if epochs < NUM_SCORES:  # then there is a score after each
+        epochs = round((images - scored) / (num_images + scored))
+    return max(1, epochs)

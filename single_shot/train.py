@@ -10,7 +10,6 @@ on when the same command is given again. `single-shot launch` trains on several 
 
 import hashlib
 import json
-import math
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
@@ -18,57 +17,33 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
 
 from data import DATA_ROOT
 from single_shot import devices
-from single_shot.anchor_plan import plan_anchors
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed
-from single_shot.files import locked, sha256
+from single_shot.files import locked
+from single_shot.fit import new_network, train_network
 from single_shot.memory import ADVICE, check_memory, explain_shortage
-from single_shot.recipes import NARROW, RECIPES, Recipe
+from single_shot.recipes import RECIPES, Recipe, config_of
 from single_shot.resuming import fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
 from single_shot.training_report import write_report
-from single_shot.weights import (
-    IMAGENET,
-    SCRATCH,
-    begin_with_detector,
-    begin_with_imagenet,
-    load_start,
-)
-from single_shot.workers import WorkersAutosave, in_job, join, rank_and_count, tell
-from utils.checkpoint import Checkpoint, save_checkpoint
-from utils.context import SEED, seed_everything
-from utils.detection import Detector, detect_dataset, evaluate_detector, load_detector
+from single_shot.weights import IMAGENET
+from single_shot.workers import in_job, join, rank_and_count, tell
+from utils.checkpoint import save_checkpoint
+from utils.context import SEED
+from utils.detection import detect_dataset, load_detector
 from utils.files import InputError
-from utils.networks import (
-    LAYOUTS,
-    TOY_SSD,
-    build_network,
-    decodes_per_class,
-    describe_ssd,
-    described,
-)
+from utils.networks import LAYOUTS
 from utils.ssd import MINIMUM_IMAGE_SIZE
 from utils.ssdlite import STRIDE
-from utils.training import TrainingConfig, Workers, train
-
-import numpy as np
-from mxnet import Context, gluon
-from mxnet.gluon import nn
+from utils.training import TrainingConfig
 
 RUNS = DATA_ROOT.parent / "build" / "runs"
 MINUTES = 5
 DETECTOR = "detector.params"  # in RUN
 RUNNING = "detector.running"  # in RUN, as long as the run has not ended
-NUM_SCORES = 8  # on held-out images while the network learns; one more of what is stored
-# Of the time to learn from an image: a step is about three forward passes.
-SCORING_TIME = 1 / 3
-# Of several workers, whose large batches make the first steps harder (Goyal et al., Accurate, Large
-# Minibatch SGD, 2017, section 2.2); but at most the share that one cycle has.
-WARMUP_EPOCHS, MOST_WARMUP = 5, 0.3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -158,78 +133,6 @@ def settings_of(options: Namespace) -> dict:
     return {name: getattr(options, name) for name in (*names, "frozen_stages")}
 
 
-def config_of(
-    recipe: Recipe,
-    num_images: int,
-    minutes: float,
-    seed: int,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    accumulate: int = 1,
-    learning_rate: float | None = None,
-    base_rate: float | None = None,
-    frozen_stages: int | None = None,
-    num_held_out: int = 0,
-    num_workers: int = 1,
-) -> TrainingConfig:
-    """Return the TrainingConfig of a recipe for a data set; what is None is the recipe's.
-
-    The options of the same names say what each is; num_held_out: images that are scored again and
-    again, which counts in the minutes too. Of minutes and epochs, the latter count.
-    num_workers: that train together, in fewer minutes.
-    """
-    usual = recipe.config
-    if recipe.start != IMAGENET:  # a slow or frozen base is for weights that know something
-        usual = replace(usual, base_rate=1.0, frozen_stages=0)
-    epochs = epochs or recipe.epochs
-    if epochs is None:
-        slower = max(1, recipe.width / NARROW) ** 2
-        images_per_second = recipe.pixels_per_second / recipe.image_size**2 / slower
-        images = minutes * 60 * images_per_second
-        scored = num_held_out * SCORING_TIME
-        epochs = round((images - (NUM_SCORES + 1) * scored) / num_images)
-        if epochs < NUM_SCORES:  # then there is a score after each
-            epochs = round((images - scored) / (num_images + scored))
-        epochs = max(1, epochs)
-    batch_size = batch_size or usual.batch_size
-    scale = batch_size * accumulate * num_workers / usual.batch_size
-    if num_workers > 1:
-        longer = min(WARMUP_EPOCHS / epochs, MOST_WARMUP)
-        usual = replace(usual, warmup=max(usual.warmup, longer))
-    return replace(
-        usual,
-        image_sizes=(recipe.image_size,) * epochs,
-        batch_size=batch_size,
-        accumulate=accumulate,
-        learning_rate=learning_rate or usual.learning_rate * scale,
-        base_rate=given(base_rate, usual.base_rate),
-        frozen_stages=given(frozen_stages, usual.frozen_stages),
-        seed=seed,
-    )
-
-
-Number = TypeVar("Number", int, float)
-
-
-def given(value: Number | None, usual: Number) -> Number:
-    """Return what an option says, or the usual value where it is not there."""
-    return usual if value is None else value
-
-
-def describe_network(recipe: Recipe, labels: Sequence[np.ndarray]) -> dict:
-    """Return the description of the network for a data set, see `networks.build_network`."""
-    if recipe.network in LAYOUTS:
-        return describe_ssd(recipe.network, recipe.width, recipe.batch_norm)
-    if not recipe.placed:
-        return TOY_SSD
-    usual, plan = plan_anchors(labels, recipe.image_size, recipe.network)
-    tell(
-        f"anchors: the usual ones cover {usual.covered:.1%} of the objects, those taken "
-        f"{plan.covered:.1%}; mean IoU {usual.fit:.2f} and {plan.fit:.2f}"
-    )
-    return plan.description
-
-
 def prepare_out(out: Path, restart: bool) -> Path:
     """Return the path of the file from which a stopped run in a folder goes on.
 
@@ -243,62 +146,6 @@ def prepare_out(out: Path, restart: bool) -> Path:
             f"{card}: this run has ended; give another --out, or --restart to train again"
         )
     return running
-
-
-def begin_network(
-    network: dict,
-    recipe: Recipe,
-    class_names: Sequence[str],
-    config: TrainingConfig,
-    contexts: list[Context],
-    start: Checkpoint | None = None,
-) -> nn.HybridBlock:
-    """Return a network with the weights that a training begins with.
-
-    network: its description; contexts: the devices that it is on; start: a detector to begin with,
-    where the recipe names neither random weights nor ImageNet's.
-    """
-    seed_everything(config.seed)
-    net = build_network(network, len(class_names), contexts)
-    if config.frozen_stages > len(net.base_stages):
-        raise InputError(
-            f"--freeze {config.frozen_stages}: the base of {network['name']} has "
-            f"{len(net.base_stages)} stages"
-        )
-    if start:
-        tell(begin_with_detector(net, start, class_names, recipe.image_size))
-        net.begun_with = f"{recipe.start} (SHA-256 {sha256(start.path)})"
-    elif recipe.start == IMAGENET:
-        tell(begin_with_imagenet(net))
-        net.begun_with = IMAGENET
-    return net
-
-
-def train_network(
-    net: nn.HybridBlock,
-    recipe: Recipe,
-    dataset: gluon.data.Dataset,
-    held_out: gluon.data.Dataset,
-    config: TrainingConfig,
-    running: Path,
-    workers: Workers | None = None,
-) -> list[dict]:
-    """Train a network of `begin_network`, or go on with it; return the history.
-
-    running: path of the file from which a stopped run goes on; workers: who trains together.
-    """
-    workers = workers or Workers()
-    per_class = decodes_per_class(net.description)
-    detector = Detector(net, dataset.class_names, config.image_sizes[0], per_class)
-
-    def score():
-        result = evaluate_detector(detector, held_out)
-        return {"ap50": result.ap50, "ap75": result.ap75}
-
-    every = math.ceil(len(config.image_sizes) / NUM_SCORES)
-    parts = {"cls_loss": recipe.cls_loss(), "transform": recipe.augment, "workers": workers}
-    hooks = [WorkersAutosave(running, workers)]
-    return train(net, dataset, config, None if workers.rank else score, every, hooks, **parts)
 
 
 def run(options: Namespace) -> Answer:
@@ -327,12 +174,9 @@ def train_and_report(options: Namespace) -> Answer:
     check_memory(min(config.batch_size, len(dataset)), recipe.image_size, recipe.width, contexts[0])
     running = out / RUNNING if rank else prepare_out(out, options.restart)
     tell(summary(config, len(dataset), len(held_out), len(contexts), num_workers))
-    start = None
-    if recipe.start not in (SCRATCH, IMAGENET):
-        start = load_start(Path(recipe.start), recipe.network)
-    network = described(start) if start else describe_network(recipe, dataset.labels)
-    net = begin_network(network, recipe, dataset.class_names, config, contexts, start)
-    facts = [asdict(config), network, getattr(net, "begun_with", None), options.compress]
+    net = new_network(recipe, dataset, config, contexts)
+    begun_with = getattr(net, "begun_with", None)
+    facts = [asdict(config), net.description, begun_with, options.compress]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     data = fingerprint(dataset)
     workers = join(options.compress, data=data, settings=digest)
@@ -340,7 +184,7 @@ def train_and_report(options: Namespace) -> Answer:
     if rank:
         return Answer("", {})
     about = {"class_names": list(dataset.class_names), "image_size": recipe.image_size}
-    about |= {"network": network}
+    about |= {"network": net.description}
     save_checkpoint(out / DETECTOR, net, about)
     card = {"command": again(options, restart=False)} | about | asdict(config)
     card |= {

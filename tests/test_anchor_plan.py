@@ -95,6 +95,8 @@ def test_a_map_without_sizes_keeps_those_larger_than_any_object():
     placed = anchor_plan.place_sizes([0.05, 0.45], [16, 8, 4, 2, 1], SIZES)
     assert placed[0] == (0.05,) and placed[1] == (0.45,)
     assert placed[2] == SIZES[2] and all(size > 0.45 for size in placed[2])
+    # Of its two, 0.54 and 0.619, only the second is larger than both of these.
+    assert anchor_plan.place_sizes([0.05, 0.56], [16, 8, 4, 2, 1], SIZES)[2] == SIZES[2][1:]
 
 
 def test_many_objects_are_thinned_from_the_first_to_the_last():

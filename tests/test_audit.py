@@ -5,9 +5,10 @@ import re
 import shutil
 
 from single_shot import audit, memory
-from single_shot.audit import Suspicion, draw_suspicions, parts_of, pooled, rank, suspicions_of
+from single_shot.audit import draw_suspicions, parts_of, pooled
 from single_shot.command import main
 from single_shot.prepared_folder import open_prepared
+from single_shot.suspicions import Suspicion, rank, suspicions_of
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def words(prepared, tmp_path):
 def test_a_set_with_nothing_suspicious_is_called_so(words, tmp_path, capsys, monkeypatch):
     assert main(words) == 0
     capsys.readouterr()
-    monkeypatch.setattr(audit, "suspicions_of", lambda *_: [])
+    monkeypatch.setattr(audit, "rank", lambda *_: [])
     assert main(words) == 0
     assert "nothing suspicious" in capsys.readouterr().out
     assert json.loads((tmp_path / "audit/audit.json").read_text()) == []

@@ -381,8 +381,9 @@ def test_several_workers_learn_faster_and_warm_up_longer():
     assert (four.batch_size, four.image_sizes) == (alone.batch_size, alone.image_sizes)
     one_cycle = config_for(options_of("data", "--epochs", "3"), 100, num_workers=4)
     assert one_cycle.warmup == 0.3
-    asked = options_of("data", "--learning-rate", "0.1")
-    assert config_for(asked, 100, num_workers=4).learning_rate == 0.1
+    for rate in (0.1, 0):  # what is asked for is not scaled
+        asked = options_of("data", "--learning-rate", str(rate))
+        assert config_for(asked, 100, num_workers=4).learning_rate == rate
 
 
 def test_a_training_on_two_devices_says_so(folder, tmp_path, monkeypatch, capsys):
