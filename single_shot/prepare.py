@@ -21,11 +21,12 @@ from single_shot.files import appearing_folder, sha256, write_whole
 from single_shot.labels.annotations import FINDINGS_SHOWN, AnnotationError, read_annotated
 from single_shot.labels.conventions import DISPLAYED, STORED
 from single_shot.labels.formats import FORMATS
+from single_shot.labels.numbers_in_text import printable
 from single_shot.labels.pictures import limited_size, to_jpeg
 from single_shot.labels.report import REPORT_FILES, summary, write_report
 from single_shot.labels.splits import stratified_split
 from single_shot.prepared_folder import GROUPS, PLACES, SPLITS
-from single_shot.understanding import Understood, understand
+from single_shot.understanding import NAMES_SHOWN, Understood, understand
 from utils.context import SEED
 from utils.hooks import progress
 from utils.records import write_records
@@ -140,6 +141,13 @@ def prepare(options: Namespace) -> tuple[dict, list[str]]:
     return manifest, source.lines
 
 
+def objects_line(counts: dict) -> str:
+    """Return how many objects there are of each class; of many classes, how many in all."""
+    if len(counts) > NAMES_SHOWN:
+        return f"{sum(counts.values())} objects of {len(counts)} classes, see manifest.json"
+    return ", ".join(f"{count} {printable(name)}" for name, count in counts.items())
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this part to a parser."""
     add = parser.add_argument
@@ -183,7 +191,7 @@ def run(options: Namespace) -> Answer:
     """Prepare; return the Answer."""
     manifest, lines = prepare(options)
     for split in SPLITS:
-        objects = ", ".join(f"{n} {name}" for name, n in manifest["num_objects"][split].items())
+        objects = objects_line(manifest["num_objects"][split])
         lines.append(f"{split}: {manifest['num_images'][split]} images, {objects}")
     found = manifest["num_findings"]
     report = f"{found} findings, see {options.out / 'report.txt'}"

@@ -16,6 +16,7 @@ from single_shot.labels.image_checks import (
     images_without_annotation,
     leaks,
 )
+from single_shot.labels.numbers_in_text import printable
 from utils.hooks import progress
 
 NAMES_SHOWN, FOLDERS_SHOWN = 20, 3
@@ -73,22 +74,24 @@ def understand(options: Namespace) -> Understood:
     sets = [] if options.join_sets else sets
     found = leaks(parts[0].items, parts[1].items, groups) if sets else []
     lines += groups_line(groups, found)
-    return Understood(name, sets, parts, groups, findings + found, lines)
+    return Understood(name, sets, parts, groups, findings + found, [*map(printable, lines)])
 
 
 def read_and_check(
     options: Namespace, name: str, sets: Sequence[str]
 ) -> tuple[list[Annotations], list[int]]:
     """Return the checked Annotations of each part of the source, one or two, and their groups."""
+    watched = functools.partial(progress, mininterval=0.5)
     choices = Choices(
         origin=options.origin,
         exif=options.exif,
         columns=tuple(options.columns) or None,
         repair=options.repair,
         without_objects=options.without_objects,
+        progress=watched,
     )
     parts = read_source(options.source, name, options.images, options.classes, sets, choices)
-    bar = functools.partial(progress, desc="checking", unit="image", mininterval=0.5)
+    bar = functools.partial(watched, desc="checking", unit="image")
     seen = SeenPictures()
     checked = [check_images(part, seen, bar) for part in parts]
     images = [item.image for part in checked for item in part.items]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -330,6 +331,49 @@ def test_a_stopped_run_leaves_nothing_in_the_way(tmp_path, number, capfd):
         assert names_in(tmp_path) == ["set"]
     assert run(source, tmp_path / "out") == 0
     assert names_in(tmp_path) == ["out", "set"]  # also of a killed one
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("voc", "reading labels: 100%"),
+        ("yolo", "reading labels: 100%"),
+        ("labelme", "reading labels: 100%"),
+        ("supervisely", "reading labels: 100%"),
+        ("rec", "reading labels: 10record"),
+        ("tfrecord", "labels.tfrecord: 10record"),
+        ("coco", "finding images: 100%"),
+    ],
+)
+def test_how_far_the_reading_is_is_shown_on_a_terminal(tmp_path, name, said, monkeypatch, capsys):
+    monkeypatch.setattr("utils.hooks.is_watched", lambda: True)
+    source = write_source(tmp_path / "set", name, GOOD)
+    assert run(source, tmp_path / "out", "--classes", *NAMES) == 0
+    shown = capsys.readouterr().err
+    assert said in shown.replace(" [", "") and "finding images: 100%" in shown
+
+
+def test_names_reach_the_screen_escaped(tmp_path, capfd):
+    """Class and file names may hold what moves the cursor or colours a terminal."""
+    names = ("cat\nval: 0 images", "\x1b[31mdog", "fox")
+    source = write_source(tmp_path / "set\x1b[2J", "coco", GOOD, names)
+    assert run(source, tmp_path / "out") == 0
+    said = capfd.readouterr().out
+    assert "\x1b" not in said and r"classes: cat\nval: 0 images, \x1b[31mdog, fox" in said
+    content = json.loads(source.read_text())
+    content["annotations"][0]["bbox"] = [5, 5, 0, 5]
+    content["images"][-1]["file_name"] = "b\n\x1b[1m.jpg"
+    source.write_text(json.dumps(content))
+    assert run(source, tmp_path / "other") == 2
+    for text in ((tmp_path / "other.findings/report.txt").read_text(), capfd.readouterr().err):
+        assert "\x1b" not in text and r"b\n\x1b[1m.jpg: no such file" in text
+
+
+def test_many_classes_are_counted_together(tmp_path, capfd):
+    names = [f"class {number}" for number in range(21)]
+    source = write_source(tmp_path / "set", "yolo", GOOD, names)
+    assert run(source, tmp_path / "out") == 0
+    assert re.search(r"\ntrain: \d images, \d+ objects of 21 classes", capfd.readouterr().out)
 
 
 def test_help_tells_the_options(capfd):

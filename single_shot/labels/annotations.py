@@ -8,6 +8,7 @@ Finding with the file, the object and the fix; nothing is clamped or dropped sil
 from dataclasses import dataclass
 from pathlib import Path
 
+from single_shot.labels.numbers_in_text import printable
 from single_shot.labels.pictures import RecordedImage, read_picture
 from utils.records import RecordError
 
@@ -17,7 +18,7 @@ from mxnet import gluon
 # Worth a look, but legal: they stop nothing.
 NOTES = (
     *("image without annotation", "no object left", "identical pictures", "rounded edges"),
-    *("repaired", "root category", "leak"),
+    *("repaired", "root category", "leak", "dark picture"),
 )
 FINDINGS_SHOWN = 20  # in a message
 
@@ -48,7 +49,7 @@ class Finding:
         return self.kind not in NOTES
 
     def __str__(self):
-        return self.message
+        return printable(self.message)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ not be learnt becomes a Finding. `records.check_labels` is the same check for fi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,11 @@ FAULTS_SHOWN = 3  # where nothing can be used, so that there is no report
 SEVERAL = 3  # images; that none of fewer is there is told one by one
 
 
+def unwatched(items: Iterable, **options) -> Iterable:
+    """Return items as they are, where nobody watches how far their reading has come."""
+    return items
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a person decides where files leave it open; None lets the whole set decide.
@@ -42,7 +47,8 @@ class Choices:
     origin: number of the first pixel, 0 or 1. exif: whether boxes were drawn on pictures as they
     are `displayed` or as they are `stored`. columns: names of the columns of a CSV file without a
     header. repair: mend what can be mended in one way only, and say so. without_objects: what
-    images without any object are, `background` or not labelled yet (`leave-out`).
+    images without any object are, `background` or not labelled yet (`leave-out`). progress: wraps
+    what takes long to go through, with the options `desc` and `unit` of tqdm.
     """
 
     origin: int | None = None
@@ -50,6 +56,7 @@ class Choices:
     columns: tuple | None = None
     repair: bool = False
     without_objects: str = "background"
+    progress: Callable = unwatched
 
 
 AS_FOUND = Choices()  # the set decides, and nothing is repaired
@@ -89,6 +96,17 @@ class RawImage:
     noun: str = "object"
 
 
+def size_from_image(raw: RawImage, is_stated: bool = True) -> list[Finding]:
+    """Return the Finding that the size of an image was repaired, if it was: it is None then.
+
+    is_stated: whether the annotation should have stated it.
+    """
+    if raw.size_px or not is_stated:
+        return []
+    message = f"{raw.where}: {shown(str(raw.name))}: no size; that of the image is taken"
+    return [Finding("repaired", message, raw.path)]
+
+
 @dataclass(frozen=True)
 class LocatedImage:
     """A RawImage whose file was found: its path, its size as displayed, how EXIF turns it."""
@@ -116,13 +134,18 @@ def assemble(
     """
     findings, finder = list(findings), ImageFinder()
     names = check_names(source, class_names or sorted(_names(raw_images)), findings)
-    located, seen = [], {}
-    for raw in raw_images:
+    located, seen, doubled = [], {}, set()
+    for raw in choices.progress(raw_images, desc="finding images", unit="image"):
         try:
             located.append(_locate(raw, seen, finder))
+        except DoubledImage as error:
+            findings.append(Finding(error.kind, str(error), raw.path, None, _drawable(raw)))
+            doubled.add(error.image)
         except BadObject as error:
             findings.append(Finding(error.kind, str(error), raw.path, None, _drawable(raw)))
     _check_presence(source, raw_images, located)
+    findings += _doubled_findings(located, doubled)
+    located = [each for each in located if each.image not in doubled]
     form, said = decide_origin(located, form, choices.origin)
     drawn_on, more = decide_exif(located, form, choices.exif)
     first_id, and_more = first_class_id(located, len(names))
@@ -159,6 +182,36 @@ def assemble(
             "last parts"
         )
     return Annotations(names, items, findings, tuple(said))
+
+
+class DoubledImage(BadObject):
+    """A second annotation of an image; image: that image, where the first has other objects."""
+
+    def __init__(self, raw, image, first):
+        message = f"{raw.where}: {image.name} is in {first.where} already; keep one"
+        super().__init__("duplicate image", message)
+        known = [(each.label, each.values) for each in first.objects]
+        same = all((each.label, each.values) in known for each in raw.objects)
+        self.image = None if same else image
+
+
+def _doubled_findings(located, doubled):
+    """Return a note for every image whose objects are in several annotations.
+
+    None of them has all objects, so that each would teach that the others are background.
+    """
+    return [
+        Finding(
+            "no object left",
+            f"{each.raw.where}: {each.image}: its objects are in several annotations, so it is "
+            "left out with them",
+            each.raw.path,
+            None,
+            each.image,
+        )
+        for each in located
+        if each.image in doubled
+    ]
 
 
 def _check_presence(source, raw_images, located):
@@ -215,7 +268,7 @@ def _names(raw_images):
 
 
 def _locate(raw, seen, finder):
-    """Return the LocatedImage of a RawImage; raise BadObject. seen: image to annotation."""
+    """Return the LocatedImage of a RawImage; raise BadObject. seen: image to its RawImage."""
     image = raw.name
     if isinstance(image, str):
         try:
@@ -225,11 +278,8 @@ def _locate(raw, seen, finder):
         except RecordError as error:
             raise BadObject("unsafe path", str(error)) from None
     if image in seen:
-        raise BadObject(
-            "duplicate image",
-            f"{raw.where}: {image.name} is in {seen[image]} already; keep one",
-        )
-    seen[image] = raw.where
+        raise DoubledImage(raw, image, seen[image])
+    seen[image] = raw
     if isinstance(image, Path) and not image.is_file():
         if raw.size_px:
             return LocatedImage(raw, image, raw.size_px)  # told when the image is read
@@ -325,6 +375,8 @@ def _class_id(label, class_names, first_id, where):
     if type(label) is int and 0 <= label - first_id < len(class_names):
         return label - first_id
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+    if label is None or label == "":
+        raise BadObject("unknown class", f"{where}: it has no class; give it one of {known}")
     if isinstance(label, str):
         raise BadObject(
             "unknown class",

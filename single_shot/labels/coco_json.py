@@ -11,9 +11,16 @@ from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.checks import (
+    AS_FOUND,
+    Choices,
+    RawImage,
+    RawObject,
+    assemble,
+    size_from_image,
+)
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import shown, to_side, to_whole
+from single_shot.labels.numbers_in_text import class_name, shown, to_size, to_whole
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds_of_flat
 
@@ -48,7 +55,9 @@ def read_coco(
     raw_images = []
     for key, entry in entries.items():
         try:
-            raw_images.append(_raw_image(entry, objects.get(key, []), path, root))
+            raw = _raw_image(entry, objects.get(key, []), path, root, choices.repair)
+            raw_images.append(raw)
+            findings += size_from_image(raw, "width" in entry or "height" in entry)
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     class_names = class_names or list(names.values())
@@ -90,7 +99,9 @@ def _mend_entry(entry):
 
 
 def _categories(content, path, findings):
-    """Return category id to name, in the order of the ids; bad ones become Findings.
+    """Return category id to name without blanks around it, in the order of the ids.
+
+    Bad entries become Findings.
 
     Roboflow writes a root above all categories, often with the name of one of them: a category
     without objects that has another's name, is the `supercategory` of another, or has the id 0
@@ -103,16 +114,16 @@ def _categories(content, path, findings):
     parents = {parent for name, parent in pairs if parent != name}
     names = {}
     for key in sorted(known):
-        name = known[key].get("name")
+        name = class_name(known[key].get("name"))
         may_be_root = key not in used and used and isinstance(name, str)
         if may_be_root and (times[name] > 1 or name in parents or (key == 0 and 1 in used)):
             message = f"{path}, category {key}: {shown(name)} is a root without objects, left out"
             findings.append(Finding("root category", message, path, None))
             continue
-        if not isinstance(name, str) or not name.strip() or name in names.values():
+        if not name or name in names.values():
             raise AnnotationError(
-                f"{path}, category {key}: name is {shown(name)}, empty or there twice; give each "
-                "category one name"
+                f"{path}, category {key}: name is {shown(known[key].get('name'))}, empty or there "
+                "twice; give each category one name"
             )
         names[key] = name
     return names
@@ -123,7 +134,7 @@ def _has_category(entry):
 
 
 def _text(entry, field):
-    return entry[field] if isinstance(entry.get(field), str) else None
+    return class_name(entry.get(field))
 
 
 def _by_id(entries, path, noun, findings):
@@ -192,7 +203,7 @@ def _object(entry, number, names):
     return RawObject(label, (xmin, ymin, xmax - xmin, ymax - ymin), number, crowd, doubt=doubt)
 
 
-def _raw_image(entry, objects, path, root):
+def _raw_image(entry, objects, path, root, repair):
     """Return the RawImage of an entry of `images`; raise AnnotationError."""
     name, where = entry.get("file_name"), f"{path}, image {entry['id']}"
     if not isinstance(name, str):
@@ -200,7 +211,7 @@ def _raw_image(entry, objects, path, root):
     size_px = None
     if "width" in entry or "height" in entry:
         try:
-            size_px = to_side(entry.get("width")), to_side(entry.get("height"))
+            size_px = to_size(entry.get("width"), entry.get("height"), repair)
         except ValueError as error:
-            raise AnnotationError(f"{where}: width or height is {error}; give the pixels") from None
+            raise AnnotationError(f"{where}: width or height is {error}") from None
     return RawImage(name, root, path, objects, size_px, str(path), "annotation")

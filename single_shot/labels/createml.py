@@ -6,11 +6,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from single_shot.labels.annotations import AnnotationError, Annotations
+from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import shown
+from single_shot.labels.numbers_in_text import class_name, shown
 from single_shot.labels.safe_files import read_json
 
 FIELDS = ("x", "y", "width", "height")
@@ -40,13 +40,18 @@ def read_createml(
     entries = read_json(path, MAX_JSON_BYTES, fix)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise AnnotationError(f"{path}: no list of objects; {fix}")
-    raw = [_entry(entry, position, path, fix) for position, entry in enumerate(entries)]
-    root = image_root(path, images, (name for name, _ in raw))
+    found, findings = [], []
+    for position, entry in enumerate(entries):
+        try:
+            found.append((position, *_entry(entry, position, path, fix)))
+        except AnnotationError as error:
+            findings.append(Finding("unreadable annotation", str(error), path, position))
+    root = image_root(path, images, (name for _, name, _ in found))
     raw_images = [
         RawImage(name, root, path, objects, None, f"{path}, image {position}", "annotation")
-        for position, (name, objects) in enumerate(raw)
+        for position, name, objects in found
     ]
-    return assemble(path, raw_images, FORM, class_names, (), choices)
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
 def _entry(entry, position, path, fix):
@@ -65,6 +70,5 @@ def _object(entry, number):
     if not isinstance(box, dict):
         fault = "bad row", f"coordinates is {shown(box)}; write x, y, width and height"
         return RawObject("", (), number, fault=fault)
-    label = entry.get("label")
-    label = label if isinstance(label, str) else shown(label)
+    label = class_name(entry.get("label"))
     return RawObject(label, tuple(box.get(field) for field in FIELDS), number)

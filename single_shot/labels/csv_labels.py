@@ -19,7 +19,7 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import FLOAT_NOISE, BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import to_number, to_whole
+from single_shot.labels.numbers_in_text import to_number, to_size, to_whole
 from single_shot.labels.safe_files import read_text
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -42,6 +42,7 @@ CORNER_COLUMNS = (
     *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
 )
 EXTENT_COLUMNS = (("x", "left"), ("y", "top"), ("width", "w"), ("height", "h"))
+SIZE_COLUMNS = (("width", "imagewidth", "imgwidth"), ("height", "imageheight", "imgheight"))
 DELIMITERS = ",;\t"
 MAX_CSV_BYTES = 256 * 2**20
 GROUP = 5
@@ -51,7 +52,7 @@ GROUP = 5
 class Columns:
     """Positions of the columns: image, class (None without one), the four of a box or `bbox`.
 
-    form: the BoxForm of the four.
+    form: the BoxForm of the four. size: width and height of the image, empty without such columns.
     """
 
     image: int
@@ -59,11 +60,12 @@ class Columns:
     box: tuple
     difficult: int | None
     form: BoxForm
+    size: tuple = ()
 
     @property
     def last(self) -> int:
         """The greatest position."""
-        return max(self.image, self.label or 0, *self.box, self.difficult or 0)
+        return max(self.image, self.label or 0, *self.box, self.difficult or 0, *self.size)
 
 
 def read_csv(
@@ -82,9 +84,12 @@ def read_csv(
     path = Path(path)
     rows = _rows(path)
     columns, skipped = _columns(choices.columns or rows[0][1]), 0 if choices.columns else 1
-    findings = []
+    findings, sizes_px = [], {}
     if columns:
-        groups = _by_image(rows[skipped:], columns, path, findings, class_names)
+        # Files that were joined have their header several times.
+        rows = [row for row in rows[skipped:] if not skipped or row[1] != rows[0][1]]
+        groups = _by_image(rows, columns, path, findings, class_names)
+        sizes_px = _sizes(rows, columns)
     elif _has_groups(rows):
         _check_order(rows, path)
         groups = _groups_of_five(rows)
@@ -104,7 +109,7 @@ def read_csv(
             root,
             path,
             [_with_class_id(each, class_names) for each in objects],
-            None,
+            sizes_px.get(name),
             str(path),
             "line",
         )
@@ -157,7 +162,8 @@ def _columns(header):
     choices = ((corners, FORM), (extent, EXTENT), ((position(("bbox",)),), EXTENT))
     for box, form in choices:
         if image is not None and None not in box and (label is not None or form is EXTENT):
-            return Columns(image, label, box, difficult, form)
+            size = () if box is extent else tuple(map(position, SIZE_COLUMNS))
+            return Columns(image, label, box, difficult, form, () if None in size else size)
     return None
 
 
@@ -193,6 +199,24 @@ def _by_image(rows, columns, path, findings, class_names):
         else:
             objects.append(RawObject(label, values, line, difficult))
     return groups
+
+
+def _sizes(rows, columns):
+    """Return image name to the width and height in pixels that its rows state, if they do.
+
+    Columns that hold the width and height of every box are not those of images.
+    """
+    sizes_px, of_boxes = {}, True
+    for _, cells in rows:
+        try:
+            size_px = to_size(*(cells[column] for column in columns.size), repair=True)
+            box = [to_number(cells[column]) for column in columns.box if columns.form is FORM]
+        except (IndexError, TypeError, ValueError):  # told where the row is read, or without size
+            continue
+        of_boxes &= bool(box) and size_px == (box[2] - box[0], box[3] - box[1])
+        if size_px:
+            sizes_px[cells[columns.image]] = size_px
+    return {} if of_boxes else sizes_px
 
 
 def _has_groups(rows):

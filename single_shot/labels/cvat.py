@@ -6,11 +6,18 @@ Corners are pixel edges, counted from 0 (CVAT documentation, XML annotation form
 from collections.abc import Sequence
 from pathlib import Path
 
-from single_shot.labels.annotations import AnnotationError, Annotations
+from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.checks import (
+    AS_FOUND,
+    Choices,
+    RawImage,
+    RawObject,
+    assemble,
+    size_from_image,
+)
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import to_number, to_side
+from single_shot.labels.numbers_in_text import shown, to_number, to_size
 from single_shot.labels.safe_files import parse_xml
 from single_shot.labels.shapes import bounds, bounds_of_turned
 
@@ -41,21 +48,28 @@ def read_cvat(
     if not nodes:
         raise AnnotationError(f"{path}: holds no image; export it as `CVAT for images 1.1`")
     root = image_root(path, images, (node.get("name", "") for node in nodes))
-    raw_images = [_raw_image(node, path, root) for node in nodes]
-    return assemble(path, raw_images, FORM, class_names, (), choices)
+    raw_images, findings = [], []
+    for node in nodes:
+        try:
+            raw = _raw_image(node, path, root, choices.repair)
+            raw_images.append(raw)
+            findings += size_from_image(raw)
+        except AnnotationError as error:
+            findings.append(Finding("unreadable annotation", str(error), path))
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
-def _raw_image(node, path, root):
+def _raw_image(node, path, root, repair):
     """Return the RawImage of an image's node; raise AnnotationError."""
     name = node.get("name", "")
     try:
-        size_px = to_side(node.get("width")), to_side(node.get("height"))
+        size_px = to_size(node.get("width"), node.get("height"), repair)
     except ValueError as error:
-        raise AnnotationError(
-            f"{path}, image {name}: width or height is {error}; give the pixels"
-        ) from None
-    objects = [_object(shape, number) for number, shape in enumerate(node) if shape.get("label")]
-    return RawImage(name, root, path, objects, size_px, f"{path}, image {name}", "shape")
+        message = f"{path}, image {shown(name)}: width or height is {error}"
+        raise AnnotationError(message) from None
+    shapes = [shape for shape in node if shape.get("label") and shape.tag != "tag"]  # of the image
+    objects = [_object(shape, number) for number, shape in enumerate(shapes)]
+    return RawImage(name, root, path, objects, size_px, f"{path}, image {shown(name)}", "shape")
 
 
 def _object(shape, number):

@@ -98,11 +98,12 @@ def format_of(path: Path) -> str | None:
 
 
 def _both_ends(path):
-    """Return the beginning and the end of a file as text."""
+    """Return the beginning and the end of a file as text, without a mark before it."""
     with path.open("rb") as file:
         start = file.read(SNIFFED_BYTES)
         file.seek(max(len(start), path.stat().st_size - SNIFFED_BYTES))
-        return (start + file.read(SNIFFED_BYTES)).replace(b"\0", b"").decode(errors="replace")
+        both = (start + file.read(SNIFFED_BYTES)).replace(b"\0", b"").decode(errors="replace")
+    return both.lstrip("\ufeff\ufffd")  # the mark of the byte order, of UTF-16 it cannot be read
 
 
 def _files(folder):

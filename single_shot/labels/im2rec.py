@@ -13,9 +13,9 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import to_number
+from single_shot.labels.numbers_in_text import shown, to_number
 from single_shot.labels.pictures import RecordedImage
-from single_shot.labels.safe_files import read_text
+from single_shot.labels.safe_files import read_names, read_text
 from utils.records import FIELDS, OBJECT_WIDTH, RecordError, label_rows, read_payloads, unpack_rows
 
 import numpy as np
@@ -87,7 +87,8 @@ def read_rec(
     if path.is_file() and path.stat().st_size > MAX_RECORD_BYTES:
         raise AnnotationError(f"{path}: more than {MAX_RECORD_BYTES:,} bytes; split it")
     findings, raw_images = [], []
-    for key, payload in read_payloads(path):
+    records = choices.progress(read_payloads(path), desc="reading labels", unit="record")
+    for key, payload in records:
         where = f"{path} record {key}"
         try:
             rows, jpeg = unpack_rows(payload, where)
@@ -117,22 +118,19 @@ def find_names(path: Path, raw_images: Sequence[RawImage]) -> list[str]:
 
     Raises AnnotationError, which tells the ids that occur, where there is neither.
     """
-    for name, parse in (("classes.txt", _lines), ("manifest.json", _names_in_manifest)):
+    for name, read in (("classes.txt", read_names), ("manifest.json", _names_in_manifest)):
         file = path.parent / name
         if file.is_file():
-            return parse(read_text(file, MAX_NAMES_BYTES), file)
-    ids = sorted({str(each.label) for raw in raw_images for each in raw.objects})
+            return read(file, MAX_NAMES_BYTES)
+    ids = sorted({shown(each.label) for raw in raw_images for each in raw.objects})
     raise AnnotationError(
         f"{path}: holds class ids and no names (ids: {', '.join(ids[:20]) or 'none'}); name the "
         "classes in their order (--classes), or one a line in classes.txt beside the file"
     )
 
 
-def _lines(text, _):
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _names_in_manifest(text, path):
+def _names_in_manifest(path, max_bytes):
+    text = read_text(path, max_bytes)
     try:
         names = json.loads(text)["class_names"]
     except (ValueError, KeyError, TypeError, RecursionError):

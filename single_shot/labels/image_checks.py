@@ -10,6 +10,8 @@ from single_shot.labels.groups import look_of
 from single_shot.labels.pictures import pictures_in
 from utils.records import RecordError
 
+DARK = 16  # of 256 values; a picture without greater ones shows nothing to the eye
+
 
 @dataclass
 class SeenPictures:
@@ -33,7 +35,7 @@ def check_images(
     spoiled = {each.image for each in annotations.faults if each.number is not None}
     for item in progress(annotations.items):
         try:
-            digest, look = _seen(item)
+            digest, look, brightest = _seen(item)
         except RecordError as error:
             findings.append(Finding(_kind(item, error), str(error), item.path, None, item.image))
             continue
@@ -42,6 +44,12 @@ def check_images(
             findings.append(Finding("no object left", message, item.path, None, item.image))
             continue
         items.append(item)
+        if brightest < DARK:
+            message = (
+                f"{item.image}: no value in it is above {brightest} of 255; if it holds 12 bits in "
+                "16, save it with all of them used"
+            )
+            findings.append(Finding("dark picture", message, item.path, None, item.image))
         first = seen.first.setdefault(digest, item)
         seen.looks[item.image] = look
         if first is not item:
@@ -54,12 +62,12 @@ def check_images(
 
 
 def _seen(item):
-    """Return a digest of an image's pixels and what it looks like; raise RecordError.
+    """Return a digest of an image's pixels, its look and its greatest value; raise RecordError.
 
     The image itself, which may have 360 MB, is let go before the next is read.
     """
     image = read_annotated(item)
-    return hashlib.sha256(image.data).digest(), look_of(image)
+    return hashlib.sha256(image.data).digest(), look_of(image), int(image.max())
 
 
 def _kind(item, error):

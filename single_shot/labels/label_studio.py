@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from single_shot.labels.annotations import AnnotationError, Annotations
+from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import shown, to_number, to_side
+from single_shot.labels.numbers_in_text import class_name, to_number, to_side
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_turned
 
@@ -20,6 +20,7 @@ FORM = BoxForm(
     ("x", "y", "width", "height"), "extent", pixels=False, rule="values are per cent of the image"
 )
 MAX_JSON_BYTES = 512 * 2**20
+SHAPES = {"x", "points", "rle"}  # each is in the value of a region of one kind or another
 FIX = "export it from Label Studio as JSON again"
 
 
@@ -39,13 +40,18 @@ def read_label_studio(
     tasks = read_json(path, MAX_JSON_BYTES, FIX)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise AnnotationError(f"{path}: no list of tasks; {FIX}")
-    found = [_task(task, position, path) for position, task in enumerate(tasks)]
-    root = image_root(path, images, (name for name, _, _ in found))
+    found, findings = [], []
+    for position, task in enumerate(tasks):
+        try:
+            found.append((position, *_task(task, position, path)))
+        except AnnotationError as error:
+            findings.append(Finding("unreadable annotation", str(error), path, position))
+    root = image_root(path, images, (name for _, name, _, _ in found))
     raw_images = [
         RawImage(name, root, path, objects, size_px, f"{path}, task {position}", "region")
-        for position, (name, size_px, objects) in enumerate(found)
+        for position, name, size_px, objects in found
     ]
-    return assemble(path, raw_images, FORM, class_names, (), choices)
+    return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
 def _task(task, position, path):
@@ -68,10 +74,31 @@ def _task(task, position, path):
         raise AnnotationError(f"{path}, task {position}: annotations is no list; {FIX}")
     used = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
     results = used[0].get("result") if used else []
-    results = [each for each in results or [] if isinstance(each, dict)]
-    regions = [each for each in results if isinstance(each.get("value"), dict)]
+    regions = _regions(results if isinstance(results, list) else [])
     objects = [_object(each["value"], each, number) for number, each in enumerate(regions)]
     return name, _size(regions), objects
+
+
+def _regions(results):
+    """Return the results that are a region: not those that say something of the whole image.
+
+    Nor those that only describe, by a text or a choice, a region that another result labels.
+    """
+    drawn = [each for each in results if isinstance(each, dict)]
+    drawn = [each for each in drawn if isinstance(each.get("value"), dict)]
+    drawn = [each for each in drawn if _labels(each["value"]) or SHAPES & set(each["value"])]
+    named = {each["id"] for each in drawn if _labels(each["value"]) and _has_id(each)}
+    return [e for e in drawn if _labels(e["value"]) or not _has_id(e) or e["id"] not in named]
+
+
+def _has_id(result):
+    return isinstance(result.get("id"), str)
+
+
+def _labels(value):
+    """Return the labels of a region, an empty list without any."""
+    lists = (each for key, each in value.items() if key.endswith("labels"))
+    return next((each for each in lists if isinstance(each, list)), [])
 
 
 def _size(regions):
@@ -99,11 +126,11 @@ def _file_name(address):
 
 def _object(value, region, number):
     """Return the RawObject of a region; value: what holds its shape and its class."""
-    labels = next(
-        (each for key, each in value.items() if key.endswith("labels") and isinstance(each, list)),
-        [],
-    )
-    label = labels[0] if labels and isinstance(labels[0], str) else shown(labels)
+    labels = _labels(value)
+    label = class_name(labels[0]) if labels else None
+    if len(labels) > 1:
+        fault = "several classes", f"it has {len(labels)} classes; leave one"
+        return RawObject(label, (), number, fault=fault)
     try:
         if isinstance(value.get("points"), list):
             xmin, ymin, xmax, ymax = bounds(value["points"])

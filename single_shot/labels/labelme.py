@@ -10,7 +10,7 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.csv_labels import FORM
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import shown, to_side
+from single_shot.labels.numbers_in_text import class_name, shown, to_side
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_circle
@@ -34,7 +34,7 @@ def read_labelme(
     folder = Path(folder)
     paths = sorted(path for path in folder.rglob("*.json") if not is_hidden(path, folder))
     raw_images, findings = [], []
-    for path in paths:
+    for path in choices.progress(paths, desc="reading labels", unit="file"):
         try:
             content = read_json(path, MAX_FILE_BYTES, "save it with LabelMe again")
             if isinstance(content, dict) and not {"shapes", "imagePath"} & set(content):
@@ -72,7 +72,7 @@ def _object(shape, number):
     """Return the RawObject of a shape."""
     label, points = shape.get("label"), shape.get("points")
     kind = shape.get("shape_type") or "polygon"
-    label = label if isinstance(label, str) else shown(label)
+    label = class_name(label)
     try:
         if kind == "rectangle":
             return RawObject(label, bounds(points), number)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 MAX_SIDE_PX = 100_000
+NOT_STATED = (None, 0, "", "0")  # as the width or height of an image
 
 
 def shown(value: object) -> str:
@@ -11,6 +12,19 @@ def shown(value: object) -> str:
     text = repr(value[:80]) if isinstance(value, str) else repr(value) if _is_plain(value) else ""
     text = text or f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def class_name(value: object) -> str | None:
+    """Return the name of a class in JSON without blanks around it, None where it is no name."""
+    whole = _is_int(value) and not isinstance(value, bool)
+    return value.strip() if isinstance(value, str) else str(value) if whole else None
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, with what no screen shows escaped, such as `\\n` and `\\x1b`."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 def _is_plain(value):
@@ -53,3 +67,18 @@ def to_side(value: object) -> int:
     if not 1 <= side <= MAX_SIDE_PX:
         raise ValueError(f"{shown(value)}, not from 1 to {MAX_SIDE_PX}")
     return side
+
+
+def to_size(width: object, height: object, repair: bool = False) -> tuple[int, int] | None:
+    """Return the width and height of an image in pixels; raise ValueError that says what is wrong.
+
+    repair: None where both are absent or 0, so that those of the image are taken.
+    """
+    is_stated = width not in NOT_STATED or height not in NOT_STATED
+    if repair and not is_stated:
+        return None
+    try:
+        return to_side(width), to_side(height)
+    except ValueError as error:
+        hint = "" if is_stated else ", or have --repair take them from the image"
+        raise ValueError(f"{error}; give the image's pixels{hint}") from None

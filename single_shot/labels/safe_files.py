@@ -61,6 +61,21 @@ def read_text(path: Path, max_bytes: int) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_names(path: Path, max_bytes: int) -> list[str]:
+    """Return the class names in a text file, one a line; the number of a line is the class's id.
+
+    Raises AnnotationError for an empty line before the last name: is it a class or none?
+    """
+    text = read_text(path, max_bytes).rstrip()
+    lines = [line.strip() for line in text.split("\n")] if text else []
+    if "" in lines:
+        raise AnnotationError(
+            f"{path}, line {lines.index('') + 1}: empty, so that the classes behind it cannot be "
+            "counted; remove it, or write the class"
+        )
+    return lines
+
+
 def read_json(path: Path, max_bytes: int, fix: str) -> Any:
     """Return what a JSON file holds; fix: ends the message of the AnnotationError it raises."""
     text = read_text(path, max_bytes)

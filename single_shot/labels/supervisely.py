@@ -8,9 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.checks import (
+    AS_FOUND,
+    Choices,
+    RawImage,
+    RawObject,
+    assemble,
+    size_from_image,
+)
 from single_shot.labels.csv_labels import FORM
-from single_shot.labels.numbers_in_text import shown, to_side
+from single_shot.labels.numbers_in_text import class_name, shown, to_size
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds
@@ -37,15 +44,17 @@ def read_supervisely(
     if not paths:
         raise AnnotationError(f"{folder}: holds no ann/*.json; is it the folder of the project?")
     raw_images, findings = [], []
-    for path in paths:
+    for path in choices.progress(paths, desc="reading labels", unit="file"):
         try:
-            raw_images.append(_read_file(path, images))
+            raw = _read_file(path, images, choices.repair)
+            raw_images.append(raw)
+            findings += size_from_image(raw)
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     return assemble(folder, raw_images, FORM, class_names, findings, choices)
 
 
-def _read_file(path, images):
+def _read_file(path, images, repair):
     """Return the RawImage in a file; raise AnnotationError."""
     content = read_json(path, MAX_FILE_BYTES, FIX)
     size = content.get("size") if isinstance(content, dict) else None
@@ -53,9 +62,9 @@ def _read_file(path, images):
     if not isinstance(size, dict) or not isinstance(objects, list):
         raise AnnotationError(f"{path}: size or objects are absent; {FIX}")
     try:
-        size_px = to_side(size.get("width")), to_side(size.get("height"))
+        size_px = to_size(size.get("width"), size.get("height"), repair)
     except ValueError as error:
-        raise AnnotationError(f"{path}: size is {error}; {FIX}") from None
+        raise AnnotationError(f"{path}: size is {error}") from None
     root = Path(images) if images else path.parent.parent / "img"
     found = [_object(each, number) for number, each in enumerate(objects)]
     return RawImage(path.stem, root, path, found, size_px, str(path))
@@ -65,7 +74,7 @@ def _object(entry, number):
     """Return the RawObject of a figure."""
     entry = entry if isinstance(entry, dict) else {}
     label, kind, points = (entry.get(key) for key in ("classTitle", "geometryType", "points"))
-    label = label if isinstance(label, str) else shown(label)
+    label = class_name(label)
     exterior = points.get("exterior") if isinstance(points, dict) else None
     try:
         if kind == "rectangle":

@@ -49,7 +49,7 @@ def read_via(
                 for number, (shape, attributes) in enumerate(found)
             ],
             None,
-            f"{path}, {name}",
+            f"{path}, {shown(name)}",
             "region",
         )
         for name, found in regions.items()

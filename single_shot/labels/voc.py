@@ -24,9 +24,10 @@ from single_shot.labels.checks import (
     RawObject,
     assemble,
     check_objects,
+    size_from_image,
 )
 from single_shot.labels.image_files import IMAGE_FOLDERS
-from single_shot.labels.numbers_in_text import shown, to_side
+from single_shot.labels.numbers_in_text import shown, to_size
 from single_shot.labels.pictures import is_hidden, pictures_by_stem, pictures_in
 from single_shot.labels.safe_files import parse_xml, read_text
 
@@ -122,15 +123,13 @@ def _read_files(source, pairs, class_names, choices):
     """Return the Annotations of pairs of an XML file and the folder of its image."""
     raw_images, findings = [], []
     pictures = {root: pictures_by_stem(root) for root in {root for _, root in pairs}}
-    for path, root in pairs:
+    for path, root in choices.progress(pairs, desc="reading labels", unit="file"):
         try:
             tree = _parse(path)
             name = _picture_name(tree, path, pictures[root])
             raw = _read_raw(tree, path, name, root, choices)
             raw_images.append(raw)
-            if raw.size_px is None:
-                message = f"{path}: no size in it; that of the image is taken"
-                findings.append(Finding("repaired", message, path))
+            findings += size_from_image(raw)
         except VocError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     return assemble(source, raw_images, FORM, class_names, findings, choices)
@@ -167,22 +166,12 @@ def _read_raw(tree, path, name, root, choices=AS_FOUND):
         )
         for number, node in enumerate(tree.iter("object"))
     ]
-    sides = [(tree.findtext(f"size/{side}") or "0").strip() for side in ("width", "height")]
-    if choices.repair and root is not None and sides == ["0", "0"]:
-        size_px = None  # that of the image
-    else:
-        size_px = tuple(_read_side(tree, side, path) for side in ("width", "height"))
-    return RawImage(name, root, path, objects, size_px, str(path))
-
-
-def _read_side(tree, side, path):
+    sides = [(tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
     try:
-        return to_side(tree.findtext(f"size/{side}"))
+        size_px = to_size(*sides, choices.repair and root is not None)
     except ValueError as error:
-        raise VocError(
-            f"{path}: size/{side} is {error}; give the image's pixels, or have --repair take them "
-            "from the image"
-        ) from None
+        raise VocError(f"{path}: size/width or size/height is {error}") from None
+    return RawImage(name, root, path, objects, size_px, str(path))
 
 
 def _parse(path):

@@ -7,6 +7,7 @@ without objects, and is noted. Names of classes are in classes.txt, obj.names or
 may also say where the images of each set are.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,8 +17,9 @@ from pathlib import Path
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, assemble
+from single_shot.labels.numbers_in_text import shown
 from single_shot.labels.pictures import SUFFIXES, is_hidden, pictures_in
-from single_shot.labels.safe_files import find_by_last_parts, read_text
+from single_shot.labels.safe_files import find_by_last_parts, read_names, read_text
 from single_shot.labels.yolo_lines import form_of, read_lines, to_object
 
 import yaml
@@ -54,13 +56,13 @@ def read_yolo(
     pairs = _pairs(folder, images, split)
     class_names = class_names or _find_names(folder, pairs)
     findings, found = _orphans(pairs), []
-    for picture, path in pairs:
+    for picture, path in choices.progress(pairs, desc="reading labels", unit="file"):
         try:
-            found.append((picture, path, read_lines(path) if path.is_file() else []))
+            found.append((picture, path, read_lines(path) if os.path.lexists(path) else []))
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
             continue
-        if not path.is_file():
+        if not os.path.lexists(path):
             message = f"{picture}: no {path.name} in {path.parent}; taken for one without objects"
             findings.append(Finding("image without annotation", message, path, None, picture))
     every_line = chain.from_iterable(lines for _, _, lines in found)
@@ -93,9 +95,15 @@ def _pairs(folder, images, split):
         pictures = pictures_in(Path(images), "**/*")
         if not pictures:
             raise AnnotationError(f"{images}: no such folder, or no image in it (--images)")
-        return [(picture, texts / f"{picture.stem}.txt") for picture in pictures]
+        return [(picture, _in_any_case(texts / f"{picture.stem}.txt")) for picture in pictures]
     pictures = _pictures_of_set(folder, split) if split else _all_pictures(folder)
     return [(picture, _text_of(picture, folder)) for picture in pictures]
+
+
+def _in_any_case(path):
+    """Return the path of a text file, with its ending in capitals where only that is there."""
+    capitals = path.with_suffix(".TXT")
+    return capitals if not os.path.lexists(path) and os.path.lexists(capitals) else path
 
 
 def _pictures_of_set(folder, split):
@@ -125,12 +133,12 @@ def _entry(folder, base, text, file):
     count.
     """
     if not isinstance(text, str):
-        raise AnnotationError(f"{file}: {text!r} is no path; write a folder of images")
+        raise AnnotationError(f"{file}: {shown(text)} is no path; write a folder of images")
     joined = "/".join(filter(None, (base if isinstance(base, str) else "", text)))
     found = (find_by_last_parts(folder, whole, str(file)) for whole in (joined, text))
     place = next((path for path in found if path), None)
     if place is None:
-        raise AnnotationError(f"{file}: {text} is not in {folder}; mend the path")
+        raise AnnotationError(f"{file}: {shown(text)} is not in {folder}; mend the path")
     if place.is_dir():
         return pictures_in(place, "**/*")
     if place.suffix.lower() in SUFFIXES:
@@ -144,7 +152,7 @@ def _listed(folder, name, path):
     found = find_by_last_parts(folder, name, str(path))
     if found is None:
         raise AnnotationError(
-            f"{path}: no image {name} in {folder}; put it there or remove the line"
+            f"{path}: no image {shown(name)} in {folder}; put it there or remove the line"
         )
     return found
 
@@ -170,9 +178,9 @@ def _text_of(picture, folder):
         last = len(parts) - 2 - parts[-2::-1].index("images")
         swapped = folder.joinpath(*parts[:last], "labels", *parts[last + 1 :]).with_suffix(".txt")
         if swapped.parent.is_dir():
-            return swapped
-    apart = (folder / "labels" / picture.relative_to(folder)).with_suffix(".txt")
-    return apart if apart.is_file() else picture.with_suffix(".txt")
+            return _in_any_case(swapped)
+    apart = _in_any_case((folder / "labels" / picture.relative_to(folder)).with_suffix(".txt"))
+    return apart if os.path.lexists(apart) else _in_any_case(picture.with_suffix(".txt"))
 
 
 def _orphans(pairs):
@@ -181,7 +189,7 @@ def _orphans(pairs):
     names = {path.parent: picture.parent for picture, path in pairs}
     findings = []
     for texts, pictures in sorted(names.items()):
-        for path in sorted(texts.glob("*.txt")):
+        for path in sorted(texts.glob("*.[tT][xX][tT]")):
             if path in known or is_hidden(path, texts):
                 continue
             if path.name not in (*NAME_FILES, "train.txt", "valid.txt"):
@@ -199,8 +207,7 @@ def _find_names(folder, pairs):
     for place in places:
         for name in NAME_FILES:
             if (place / name).is_file():
-                text = read_text(place / name, MAX_NAMES_BYTES)
-                return [line.strip() for line in text.splitlines() if line.strip()]
+                return read_names(place / name, MAX_NAMES_BYTES)
     file, content = _yaml(folder)
     if file:
         return _names_in_yaml(file, content)

@@ -63,10 +63,15 @@ def test_a_second_copy_of_an_object_is_named_and_left_out(raw):
     assert not opened(raw([GOOD, ("cat", *GOOD[1:])])).faults  # another class is another object
 
 
-def test_an_image_that_is_there_twice_is_named(raw):
-    found = opened(raw([GOOD]), raw([OTHER], "./0.jpg"))
+@pytest.mark.parametrize("second", [[GOOD], [OTHER], []])
+def test_an_image_that_is_there_twice_is_named(raw, second):
+    """With other objects it is left out: each annotation would call the other's background."""
+    found = opened(raw([GOOD]), raw(second, "./0.jpg"))
     assert [finding.kind for finding in found.faults] == ["duplicate image"]
-    assert "0.jpg is in a.csv already" in str(found.faults[0]) and len(found.items) == 1
+    assert "0.jpg is in a.csv already" in str(found.faults[0])
+    assert len(found.items) == (second != [OTHER])
+    notes = [finding.kind for finding in found.findings if not finding.is_fault]
+    assert notes == ["no object left"] * (second == [OTHER])
 
 
 @pytest.mark.parametrize("name", ["../z.jpg", "/tmp/z.jpg", "C:/z.jpg", "..\\z.jpg", "", "0\0.jpg"])

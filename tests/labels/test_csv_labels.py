@@ -3,6 +3,7 @@
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.checks import Choices
 from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.image_checks import check_images
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_fractions_are_told_by_the_whole_file(opened):
     [
         ("0.jpg,cat,1,2,3", "bad row", "line 3: 5 cells, fewer than the header"),
         ("0.jpg,cat,1,2,,4", "not a finite number", "line 3: xmax is '', not a number"),
-        ("0.jpg,,1,2,3,4", "unknown class", "line 3: name is ''"),
+        ("0.jpg,,1,2,3,4", "unknown class", "line 3: it has no class"),
         ("0.jpg,cat,1,2,41,4", "out of range", "line 3: xmin 1 to xmax 41 leaves the image"),
         ("z.jpg,cat,1,2,4,4", "image missing", "no image"),
         ("../z.jpg,cat,1,2,4,4", "unsafe path", "may lead elsewhere"),
@@ -163,3 +164,25 @@ def test_a_bad_row_is_named_by_its_line(opened, tmp_path, row, kind, message):
 def test_a_file_of_another_kind_is_refused(opened, text, message):
     with pytest.raises(AnnotationError, match=f"label.csv.*{message}"):
         opened(text)
+
+
+@pytest.mark.parametrize(
+    "header, row",
+    [
+        ("filename,width,height,class,xmin,ymin,xmax,ymax", "0.jpg,{},cat,10,0,39,30"),
+        ("image_id,width,height,bbox,label", '0,{},"[10.0, 0, 29, 30]",cat'),
+    ],
+)
+def test_a_size_that_is_not_the_image_s_is_told(opened, header, row):
+    """Pictures that were shrunk after they were labelled: boxes may still lie within them."""
+    for size in ("40,30", "0,0", ","):
+        assert not check_images(opened(f"{header}\n{row.format(size)}\n")).findings
+    (fault,) = check_images(opened(f"{header}\n{row.format('80,60')}\n")).faults
+    assert fault.kind == "size mismatch" and "its annotation says 80 x 60" in str(fault)
+    found = check_images(opened(f"{header}\n{row.format('29,30')}\n"))
+    assert bool(found.faults) == ("bbox" in header)  # else they are the sizes of boxes
+
+
+def test_a_header_in_the_midst_of_joined_files_is_no_row(opened):
+    found = opened(f"{HEADER}0.jpg,cat,0,0,40,30\n{HEADER}1.jpg,dog,4,3,8,9\n")
+    assert found.class_names == ("cat", "dog") and len(found.items) == 2 and not found.findings

@@ -205,3 +205,11 @@ def test_hidden_files_beside_those_that_count_change_nothing(tmp_path, name):
     found = check_images(read(name, source))
     assert len(found.items) == 2 and not found.findings
     assert images_without_annotation([found]) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["coco", "createml", "label-studio", "via", "csv"])
+def test_a_mark_of_the_byte_order_hides_no_format(tmp_path, name, encoding):
+    source = write_source(tmp_path, name, IMAGES)
+    source.write_text(source.read_text(encoding="utf-8"), encoding=encoding)
+    assert guess_format(tmp_path)[0] == name

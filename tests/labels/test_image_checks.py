@@ -80,3 +80,12 @@ def test_a_held_out_image_of_a_trained_group_is_a_note(source):
     assert [note.kind for note in notes] == ["leak"] and not notes[0].is_fault
     assert notes[0].image == items[2].image and str(items[1].image) in str(notes[0])
     assert leaks(items[:2], items[2:], [7, 8, 9]) == []
+
+
+@pytest.mark.parametrize("shift, is_dark", [(4, False), (0, True)])
+def test_a_picture_of_few_bits_is_told(source, shift, is_dark):
+    """Cameras write 12 bits into 16; nothing is seen unless all 16 are used."""
+    values = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
+    (source / "images/0.jpg").write_bytes(cv2.imencode(".png", values << shift)[1].tobytes())
+    found = check_images(read("voc", source))
+    assert kinds(found) == ["dark picture"] * is_dark and not found.faults and len(found.items) == 3

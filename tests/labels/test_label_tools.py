@@ -308,3 +308,126 @@ def test_a_file_of_another_kind_is_refused(tmp_path, reader, file, content):
     path = write(tmp_path / file, content)
     with pytest.raises(AnnotationError, match=str(path)):
         reader(tmp_path if reader is read_labelme else path)
+
+
+@pytest.mark.parametrize("name", [None, "", " ", ["cat"], {}, True])
+def test_what_is_no_name_becomes_no_class(tmp_path, name):
+    """A class `None` was once trained, without objects or with those that nobody had named."""
+    write_images(tmp_path, 1)
+    good = {"label": "cat", "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}
+    box = {"x": 9, "y": 9, "width": 8, "height": 8}
+    read_from = {
+        read_labelme: labelme(good) | {"shapes": [good, good | {"label": name}]},
+        read_createml: [
+            {
+                "image": "0.jpg",
+                "annotations": [
+                    {"label": "cat", "coordinates": box},
+                    {"label": name, "coordinates": box},
+                ],
+            }
+        ],
+        read_label_studio: label_studio(box | {"rectanglelabels": ["cat"]}),
+    }
+    annotation = read_from[read_label_studio][0]["annotations"][1]
+    annotation["result"] += [{"value": box | {"rectanglelabels": [name]}}]
+    for reader, content in read_from.items():
+        path = write(tmp_path / reader.__name__ / "0.json", content)
+        found = reader(path.parent if reader is read_labelme else path, images=tmp_path)
+        assert found.class_names == ("cat",), reader
+        assert [fault.kind for fault in found.faults] == ["unknown class"]
+        assert "it has no class; give it one of cat" in str(found.faults[0])
+
+
+def test_blanks_around_a_name_make_no_other_class(tmp_path):
+    write_images(tmp_path, 1)
+    shapes = [
+        {"label": label, "points": [[1, 1], [9, edge]], "shape_type": "rectangle"}
+        for label, edge in (("cat", 8), (" cat", 9), ("cat\n", 10), (3, 11))
+    ]
+    write(tmp_path / "0.json", labelme({}) | {"shapes": shapes})
+    found = read_labelme(tmp_path)
+    assert found.class_names == ("3", "cat") and len(found.items[0].labels) == 4
+
+
+def test_what_is_said_of_a_whole_image_is_no_object(tmp_path):
+    write_images(tmp_path, 1)
+    box = '<box label="cat" xtl="4" ytl="3" xbr="20" ybr="15"/>'
+    path = write(tmp_path / "a.xml", cvat(f'{box}<tag label="sunny"/>'))
+    found = read_cvat(path)
+    assert found.class_names == ("cat",) and not found.findings
+    region = {"x": 10, "y": 10, "width": 40, "height": 40}
+    content = label_studio(region | {"rectanglelabels": ["cat"]})
+    results = content[0]["annotations"][1]["result"]
+    results[0]["id"] = "r1"
+    results += [
+        {"type": "choices", "value": {"choices": ["good"]}},
+        {"type": "relation", "from_id": "r1"},
+        {"type": "textarea", "id": "r1", "value": region | {"text": ["a cat"]}},
+    ]
+    path = write(tmp_path / "b.json", content)
+    found = read_label_studio(path)
+    assert found.class_names == ("cat",) and not found.findings and len(found.items[0].labels) == 1
+    results += [{"type": "rectangle", "id": "r2", "value": region}]
+    results[0]["value"]["rectanglelabels"] += ["dog"]
+    faults = read_label_studio(write(path, content), class_names=["cat"]).faults
+    assert [fault.kind for fault in faults] == ["several classes", "unknown class"]
+
+
+def test_a_size_that_is_not_stated_is_repaired_from_the_image(tmp_path):
+    """As VOC's is: in COCO, CVAT and Supervisely it once was a fault whatever was asked for."""
+    write_images(tmp_path, 1)
+    box = '<box label="cat" xtl="4" ytl="3" xbr="20" ybr="15"/>'
+    points = {"exterior": [[4, 3], [20, 15]], "interior": []}
+    figure = {"classTitle": "cat", "geometryType": "rectangle", "points": points}
+    of_coco = coco(bbox=[4, 3, 16, 12])
+    of_coco["images"][0] |= {"width": 0, "height": None}
+    sources = {
+        read_coco: write(tmp_path / "a.json", of_coco),
+        read_cvat: write(tmp_path / "a.xml", cvat(box).replace(f'width="{WIDTH}"', 'width="0"')),
+        read_supervisely: write(
+            tmp_path / "ann/0.jpg.json",
+            {"size": {"width": 0, "height": 0}, "objects": [figure]},
+        ),
+    }
+    path = sources[read_cvat]
+    path.write_text(path.read_text().replace(f' height="{HEIGHT}"', ""))
+    for reader, source in sources.items():
+        source = tmp_path if reader is read_supervisely else source
+        found = reader(source, images=tmp_path, class_names=["cat"])
+        (fault,) = found.faults
+        assert "or have --repair take them from the image" in str(fault), reader
+        found = reader(source, images=tmp_path, choices=REPAIR)
+        (note,) = found.findings
+        assert note.kind == "repaired" and "'0.jpg': no size; that of the image" in str(note)
+        np.testing.assert_allclose(found.items[0].labels, [[0, 0.1, 0.1, 0.5, 0.5]])
+
+
+def test_one_bad_entry_leaves_the_others(tmp_path):
+    write_images(tmp_path, 1)
+    good = label_studio({"x": 9, "y": 9, "width": 8, "height": 8, "rectanglelabels": ["cat"]})
+    entry = {"image": "0.jpg", "annotations": []}
+    sources = {
+        read_label_studio: write(tmp_path / "a.json", [{"data": {}}, *good]),
+        read_createml: write(tmp_path / "b.json", [{"image": "1.jpg"}, entry]),
+        read_cvat: write(
+            tmp_path / "c.xml", cvat("").replace("<image", '<image name="1.jpg" width="x"/><image')
+        ),
+    }
+    for reader, source in sources.items():
+        found = reader(source, class_names=["cat"])
+        assert [fault.kind for fault in found.faults] == ["unreadable annotation"], reader
+        assert [item.image.name for item in found.items] == ["0.jpg"]
+
+
+def test_names_of_images_are_shown_short_and_escaped(tmp_path):
+    name = "9" * 5000 + "\n\x1b[31m"
+    contents = {
+        read_cvat: cvat("").replace("0.jpg", name.replace("\x1b", "")),
+        read_via: {"x": {"filename": name, "regions": []}},
+    }
+    for reader, content in contents.items():
+        found = reader(write(tmp_path / "a.json", content), class_names=["cat"])
+        (fault,) = found.faults
+        assert fault.kind == "unsafe path" and len(fault.message) < 500, reader
+        assert fault.message.isprintable()

@@ -1,6 +1,6 @@
 """Numbers in files: read as they are meant, or refused with their text."""
 
-from single_shot.labels.numbers_in_text import shown, to_number, to_side, to_whole
+from single_shot.labels.numbers_in_text import printable, shown, to_number, to_side, to_whole
 
 import pytest
 
@@ -32,3 +32,7 @@ def test_what_is_shown_stays_short():
         deep = [deep]
     assert shown(deep) == "a list" and shown("cat") == "'cat'" and shown(None) == "None"
     assert len(shown("a" * 1000)) <= 80 and shown(10**5000) == "a int"
+
+
+def test_what_no_screen_shows_is_escaped():
+    assert printable("a\nb\x1b[31m\u202e\udce9 $ 苹果") == r"a\nb\x1b[31m\u202e\udce9 $ 苹果"

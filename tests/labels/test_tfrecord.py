@@ -85,6 +85,45 @@ def test_without_a_label_map_the_texts_are_the_classes(tmp_path):
     np.testing.assert_allclose(found.items[0].labels, [[0, 0.25, 0.5, 0.5, 1]])
 
 
+def write_tfds(path, sequence="objects", label="label", **features):
+    """Write IMAGES as TensorFlow Datasets do; features: other fields of the first record."""
+    records = []
+    for number, objects in enumerate(IMAGES):
+        rows = fractions(objects)
+        record = {"image": [jpeg(number)], "image/filename": [f"{number}.jpg".encode()]}
+        record[f"{sequence}/bbox"] = rows[:, [2, 1, 4, 3]].ravel().tolist()
+        record[f"{sequence}/{label}"] = rows[:, 0].astype(int).tolist()
+        records.append(record | ({} if number else features))
+    path.write_bytes(b"".join(framed(example_of(record)) for record in records))
+    names = "".join(f"{name}\n" for name in NAMES)
+    path.with_name(f"{sequence}-{label}.labels.txt").write_text(names, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("sequence, label", [("objects", "label"), ("bobjects", "type")])
+def test_fields_of_tensorflow_datasets_are_read(tmp_path, sequence, label):
+    path = tmp_path / "set-train.tfrecord-00000-of-00001"
+    aside = {f"{sequence}/is_crowd": [0, 1], f"{sequence}/is_difficult": [0, 0]}
+    (tmp_path / f"{sequence}-pose.labels.txt").write_text("left\n")
+    found = read_tfrecord(write_tfds(path, sequence, label, **aside))
+    assert found.class_names == NAMES and not found.findings
+    for number, item in enumerate(found.items):
+        np.testing.assert_allclose(item.labels, fractions(IMAGES[number]), atol=1e-6)
+        assert item.image.read_bytes() == jpeg(number)
+    assert found.items[0].difficult.tolist() == [False, True]
+    path.with_name(f"{sequence}-{label}.labels.txt").unlink()
+    with pytest.raises(AnnotationError, match=r"class ids and no names \(ids: 0, 1, 2\)"):
+        read_tfrecord(path)
+
+
+def test_what_tensorflow_datasets_write_otherwise_is_refused(tmp_path):
+    path = write_tfds(tmp_path / "a.tfrecord", **{"objects/bbox": [0.1, 0.2, 0.3]})
+    (fault,) = read_tfrecord(path).faults
+    assert "record 0: 1 xmin, 1 ymin, 0 xmax, 1 ymax, 2 class" in str(fault)
+    (fault,) = read_tfrecord(write_tfds(path, **{"faces/bbox": [0.1, 0.2, 0.3, 0.4]})).faults
+    assert "no image/encoded (fields: 'faces/bbox', 'image', " in str(fault)
+
+
 def test_parts_are_one_set(tmp_path):
     records = [framed(example(number, objects)) for number, objects in enumerate(IMAGES)]
     for number, record in enumerate(records):

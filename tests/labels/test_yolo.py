@@ -153,3 +153,36 @@ def test_keypoints_behind_a_box_are_left_alone(folder):
     found = read_yolo(folder)
     np.testing.assert_allclose(found.items[0].labels, [[1, 0.25, 0.25, 0.5, 0.75]])
     assert not found.findings
+
+
+@pytest.mark.parametrize("place", ["labels", "images", "elsewhere"])
+def test_endings_of_text_files_may_be_in_capitals(folder, place):
+    """Their pictures were once background, with a note."""
+    lines = {path.stem: path.read_text() for path in (folder / "labels").iterdir()}
+    shutil.rmtree(folder / "labels")
+    (folder / place).mkdir(exist_ok=True)
+    for name, text in lines.items():
+        (folder / place / f"{name}.TXT").write_text(text)
+    images = {"elsewhere": folder / "images"}.get(place)
+    found = read_yolo(folder / place if images else folder, images, ["a", "b", "c"])
+    assert not found.findings and [len(item.labels) for item in found.items] == [2, 0, 1]
+    (folder / "images/0.jpg").unlink()
+    found = read_yolo(folder / place if images else folder, images, ["a", "b", "c"])
+    assert [finding.kind for finding in found.faults] == ["orphan annotation"]
+
+
+def test_a_text_file_that_cannot_be_opened_leaves_its_picture_out(folder):
+    """Links into a store that was not fetched lead nowhere."""
+    (folder / "labels/0.txt").unlink()
+    (folder / "labels/0.txt").symlink_to("../store/0.txt")
+    (folder / "labels/1.txt").unlink()
+    (folder / "labels/1.txt").mkdir()
+    found = read_yolo(folder)
+    assert [finding.kind for finding in found.findings] == ["unreadable annotation"] * 2
+    assert [item.image.name for item in found.items] == ["2.jpg"]
+
+
+def test_an_empty_line_among_the_names_is_told(folder):
+    (folder / "classes.txt").write_text("a\n\nb\nc\n\n")
+    with pytest.raises(AnnotationError, match="classes.txt, line 2: empty"):
+        read_yolo(folder)
