@@ -23,6 +23,7 @@ from single_shot.export_checks import check_much_alike, check_raw, check_the_sam
 from single_shot.files import sha256, write_whole
 from single_shot.labels.pictures import SUFFIXES, pictures_in, read_picture
 from single_shot.onnx_graph import BATCH_OUTPUTS, OUTPUTS, RAW_OUTPUTS, build, build_raw
+from single_shot.onnx_graph.seal import sealed
 from single_shot.onnx_runtime import OnnxDetector, open_session
 from single_shot.sources import calibration_images
 from utils.context import best_context
@@ -80,12 +81,12 @@ def content_of(
     """
     origin = {"checkpoint_sha256": sha256(options.checkpoint)}
     if options.raw:
-        content = build_raw(detector, origin).SerializeToString()
+        content = sealed(build_raw(detector, origin).SerializeToString())
         return content, check_raw(open_session(content, out), detector, images)
     calibration = calibration_images(options.int8, detector.class_names) if options.int8 else []
     thresholds = options.threshold, options.nms
     model = build(detector, *thresholds, origin, calibration, options.batch)
-    content = model.SerializeToString()
+    content = sealed(model.SerializeToString())
     exported = OnnxDetector(content, out)
     check = check_much_alike if calibration else check_the_same
     count = check(exported, detector, images)

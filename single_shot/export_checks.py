@@ -29,6 +29,9 @@ BOX_TOLERANCE = 1e-4  # of a coordinate far outside, where a float32 has no half
 # At some sizes a pixel here and there differs from OpenCV's by one level of 255.
 RESIZED = 10  # times the tolerance for a raw file
 MOST_ODD = 0.1  # of the detections in eight bits that may have no partner
+SCORE_SLACK = 0.2  # between partners in eight bits and in 32
+# So what is shown of one may be below the threshold of a person in the other, and is compared.
+LEAST_ALIKE = DISPLAY_THRESHOLD - SCORE_SLACK
 
 
 REPORT = "please report this with the image"
@@ -100,8 +103,8 @@ def check_much_alike(exported: OnnxDetector, detector: Detector, images: dict) -
     def pairs():
         for image in progress(images.values(), desc="compare", unit="image"):
             batch = batch_for(exported, image)
-            for each, theirs in zip(batch, exported.find_batch(batch)):
-                yield theirs, detect(each, detector)
+            for each, theirs in zip(batch, exported.find_batch(batch, LEAST_ALIKE)):
+                yield theirs, detect(each, detector, LEAST_ALIKE)
 
     return assert_much_alike(
         pairs(),
@@ -113,15 +116,17 @@ def check_much_alike(exported: OnnxDetector, detector: Detector, images: dict) -
 def assert_much_alike(pairs: Iterable[tuple[np.ndarray, np.ndarray]], advice: str) -> int:
     """Compare what is found in eight bits and in 32; return how many rows there are in 32.
 
-    pairs: both for each image, rows (D, 6) in pixels. At the threshold of evaluation scores would
-    differ in rank; what a person is shown must be the same but for `MOST_ODD`.
-    Raises NotTheSame, which ends with the advice.
+    pairs: both for each image from LEAST_ALIKE on, rows (D, 6) in pixels. At the threshold of
+    evaluation scores would differ in rank; what a person is shown of either must be in the other,
+    but for `MOST_ODD`. Raises NotTheSame, which ends with the advice.
     """
     count = odd = 0
     for theirs, ours in pairs:
-        partners = pair_detections(theirs, ours, atol=0.2, min_iou=0.75)
-        count += len(ours)
-        odd += len(ours) + len(theirs) - 2 * int((partners >= 0).sum())
+        partners = pair_detections(theirs, ours, atol=SCORE_SLACK, min_iou=0.75)
+        have = np.flatnonzero(partners >= 0)
+        alone = np.delete(theirs, have, axis=0), np.delete(ours, partners[have], axis=0)
+        count += int((ours[:, 1] >= DISPLAY_THRESHOLD).sum())
+        odd += sum(int((rows[:, 1] >= DISPLAY_THRESHOLD).sum()) for rows in alone)
     if odd > max(2, MOST_ODD * 2 * count):
         raise NotTheSame(f"in eight bits {odd} of {2 * count} detections have no partner; {advice}")
     return count

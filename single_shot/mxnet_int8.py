@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from single_shot.export_checks import assert_much_alike
+from single_shot.export_checks import LEAST_ALIKE, assert_much_alike
 from utils.detection import Detector, detect, preprocess
 from utils.files import InputError
 from utils.ssd import on_onednn
@@ -55,7 +55,9 @@ def in_eight_bits(detector: Detector, images: Sequence[np.ndarray]) -> Detector:
         )
     net.hybridize(static_alloc=True, static_shape=True)
     twin = replace(detector, net=net)
-    pairs = ((detect(image, twin), detect(image, detector)) for image in images)
+    pairs = (
+        (detect(image, twin, LEAST_ALIKE), detect(image, detector, LEAST_ALIKE)) for image in images
+    )
     assert_much_alike(
         islice(pairs, NUM_COMPARED_IMAGES),
         "calibrate on a set that looks like what the detector will see, or leave out --engine",

@@ -1,11 +1,15 @@
 """Exported detectors: the same objects as the checkpoint's, in images of any size; bad files."""
 
 import json
+import re
 
 from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
-from single_shot.export_checks import NotTheSame, check_the_same
+from single_shot.export_checks import NotTheSame, assert_much_alike, check_the_same
 from single_shot.onnx_graph.before import before_graph
+from single_shot.onnx_graph.network import network_graph
+from single_shot.onnx_graph.quantised import quantised
+from single_shot.onnx_graph.seal import KEY, is_intact, sealed
 from single_shot.onnx_runtime import OnnxDetector, OnnxError, load_onnx, open_session
 from single_shot.weights import begin_with_imagenet
 from utils import ssdlite
@@ -179,10 +183,13 @@ def test_a_raw_file_says_what_the_network_says_of_every_anchor(detector):
             assert fractions.min() < 0 and fractions.max() > 1
 
 
-@pytest.fixture(scope="module")
-def resizer():
-    """The first part of the graph alone, for 64 pixels, as a function."""
-    content = before_graph(64).SerializeToString()
+@pytest.fixture(scope="module", params=(64, 75))
+def resizer(request):
+    """The first part of the graph alone, for some pixels, as a function; with their number.
+
+    By 64 the places of pixels divide without a rest; by 75 the last bit counts.
+    """
+    content = before_graph(request.param).SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def resize(image):
@@ -190,7 +197,7 @@ def resizer():
         assert size_px.tolist() == [image.shape[1], image.shape[0]] * 2
         return data[0].transpose(1, 2, 0) * np.float32(STD) + np.float32(MEAN)
 
-    return resize
+    return resize, request.param
 
 
 @given(
@@ -201,8 +208,9 @@ def resizer():
 @settings(max_examples=60, deadline=None)
 def test_images_are_resized_as_opencv_does(resizer, height, width, seed):
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    expected = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(float)
-    difference = np.abs(resizer(image) - expected)
+    resize, size = resizer
+    expected = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).astype(float)
+    difference = np.abs(resize(image) - expected)
     assert difference.max() < 1.01  # one level, and seldom: a half that is rounded otherwise
     assert (difference > 0.01).mean() < 0.05
 
@@ -234,6 +242,7 @@ def test_the_command_writes_what_it_has_compared(tmp_path, capsys):
     facts = {p.key: json.loads(p.value) for p in onnx.load(out).metadata_props}
     assert facts["class_names"] == ["frill", "sprig", "zest"] and facts["image_size"] == 128
     assert len(facts["checkpoint_sha256"]) == 64
+    assert len(facts[KEY]) == 64 and is_intact(out.read_bytes())
     for part in (["detect", str(DATA_ROOT / "samples")], ["evaluate", "multi"]):
         words = [part[0], str(out), part[1], "--out", str(tmp_path / part[0]), "--json"]
         assert command.main(words) == command.DONE
@@ -279,6 +288,26 @@ def test_in_eight_bits_it_is_small_and_about_as_good(tmp_path, capsys):
     assert scores[1] > scores[0] - 0.03  # .509 and .511 here; processors round otherwise
     kinds = {node.op_type for node in onnx.load(out).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+
+
+def test_what_is_bounded_has_its_steps_below_the_bound():
+    """SSDLite's maps end at 6; with the steps of what the bound cuts off, AP fell by .04."""
+    detector = an_ssdlite()
+    network, _ = network_graph(detector.net, detector.image_size)
+    bounded = sum(node.op_type == "Clip" for node in network.graph.node)
+    inputs = [preprocess(samples()["multi_four.jpg"], detector.image_size).asnumpy()]
+    assert bounded > 0
+    assert "Clip" not in {node.op_type for node in quantised(network, inputs).graph.node}
+
+
+def test_what_is_just_above_the_threshold_may_be_just_below_it_in_eight_bits():
+    box = [10, 10, 50, 50]
+    above, below = (np.array([[0, score, *box]] * 3) for score in (0.52, 0.48))
+    assert assert_much_alike([(above, below), (below, above)], "") == 3
+    for lost in (above[:0], below - [0, 0.25, 0, 0, 0, 0], below + [0, 0, 30, 0, 30, 0]):
+        for pair in ((above, lost), (lost, above)):
+            with pytest.raises(NotTheSame, match="3 of .* have no partner; try again"):
+                assert_much_alike([pair], "try again")
 
 
 def test_eight_bits_that_lose_too_much_are_not_written(tmp_path, capsys, monkeypatch):
@@ -449,6 +478,26 @@ def foreign_operator(model):
     model.graph.node[0].domain = "com.example"
 
 
+def put_behind(output, operator, *inputs, **attributes):
+    """A spoiler that has an operator change what an output gives."""
+
+    def change(model):
+        node = next(node for node in model.graph.node if output in node.output)
+        node.output[:] = ["right" if name == output else name for name in node.output]
+        constants = [numpy_helper.from_array(value, f"c{i}") for i, value in enumerate(inputs)]
+        model.graph.initializer.extend(constants)
+        names = ["right", *(each.name for each in constants)]
+        model.graph.node.append(helper.make_node(operator, names, [output], **attributes))
+
+    return change
+
+
+def input_of_another_name(model):
+    model.graph.input[0].name = "picture"
+    for node in model.graph.node:
+        node.input[:] = ["picture" if name == "image" else name for name in node.input]
+
+
 def foreign_operator_in_a_branch(model):
     branching = next(node for node in model.graph.node if node.op_type == "If")
     branching.attribute[0].g.node[0].domain = "com.example"
@@ -461,6 +510,8 @@ BAD = {
     "another version": (lambda c: spoiled(c, set_fact("format", '"single-shot 9"')), "'single-sh"),
     "no JSON": (lambda c: spoiled(c, set_fact("format", "single")), "its metadata say 'nothing'"),
     "no names": (lambda c: spoiled(c, set_fact("class_names", "7")), "class_names"),
+    "empty names": (lambda c: spoiled(c, set_fact("class_names", "[]")), "class_names"),
+    "endless lists": (lambda c: spoiled(c, set_fact("class_names", "[" * 99999)), "say 'nothing'"),
     "a huge image": (lambda c: spoiled(c, set_fact("image_size", "9999999")), "image_size"),
     "weights elsewhere": (lambda c: spoiled(c, external), "in other files"),
     "foreign operator": (lambda c: spoiled(c, foreign_operator), "has operators of com"),
@@ -480,6 +531,76 @@ def test_a_bad_file_is_refused_in_words(name, toy, tmp_path):
     with pytest.raises(OnnxError, match=words) as error:
         load_onnx(path)
     assert str(path) in str(error.value)
+
+
+def test_a_changed_bit_in_the_weights_is_noticed(toy, tmp_path):
+    """It changes detections a little, and nothing but the seal tells."""
+    assert onnx.load_model_from_string(sealed(toy[2])).graph == (
+        onnx.load_model_from_string(toy[2]).graph
+    )
+    path = tmp_path / "toy.onnx"
+    path.write_bytes(sealed(toy[2]))
+    assert load_onnx(path).class_names == toy[1].class_names
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    graphs = [onnx.load_model_from_string(bytes(each)).graph for each in (content, toy[2])]
+    assert graphs[0].node == graphs[1].node and graphs[0].initializer != graphs[1].initializer
+    path.write_bytes(content)
+    with pytest.raises(OnnxError, match="toy.onnx: has changed since it was exported; export the"):
+        load_onnx(path)
+    path.write_bytes(sealed(b"")[:-1] + sealed(toy[2]))  # no longer the last bytes
+    with pytest.raises(OnnxError):
+        load_onnx(path)
+
+
+NAN, SEVEN, FIRST = np.float32(np.nan), np.int64(7), np.array([0])
+GIVES = {
+    "boxes that are not finite": put_behind("boxes", "Mul", NAN),
+    "boxes of shape": put_behind("boxes", "Transpose"),
+    "scores of shape": put_behind("scores", "Unsqueeze", FIRST),
+    "scores that are no numbers": put_behind("scores", "Cast", to=onnx.TensorProto.STRING),
+    "the class id [789], but names 3 classes": put_behind("class_ids", "Add", SEVEN),
+    "the class id -[567], but names 3 classes": put_behind("class_ids", "Sub", SEVEN),
+    "the class id [12], but names 1 classes": set_fact("class_names", '["a"]'),
+}
+
+
+@pytest.mark.parametrize("words", GIVES)
+def test_what_cannot_be_detections_is_refused(words, toy, tmp_path, capfd):
+    model = onnx.load_model_from_string(toy[2])
+    GIVES[words](model)
+    for each in model.graph.output:  # so that the runtime has nothing to say
+        each.type.tensor_type.ClearField("shape")
+        if each.name == "scores" and "no numbers" in words:
+            each.type.tensor_type.elem_type = onnx.TensorProto.STRING
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(model.SerializeToString())
+    source = str(DATA_ROOT / "samples" / "multi_four.jpg")
+    arguments = ["detect", str(path), source, "--out", str(tmp_path / "out")]
+    assert command.main(arguments) == command.UNUSABLE
+    assert re.search(rf"bad.onnx: gives {words}", capfd.readouterr().err)
+    assert list((tmp_path / "out").glob("*.png")) == []
+
+
+@pytest.mark.parametrize(
+    "spoil", [input_of_another_name, put_behind("boxes", "Add", np.ones((9, 9, 9), np.float32))]
+)
+def test_what_cannot_be_run_on_a_picture_is_told_once(spoil, toy, tmp_path, capfd):
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(spoiled(toy[2], spoil))
+    detector = load_onnx(path)
+    with pytest.raises(OnnxError, match="bad.onnx: cannot be run .*; export the checkpoint again"):
+        detector.find(samples()["multi_four.jpg"])
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_and_a_huge_file_are_refused_before_they_are_read(tmp_path):
+    with pytest.raises(OnnxError, match=f"{tmp_path}: a folder; name the file"):
+        load_onnx(tmp_path)
+    with open(tmp_path / "huge.onnx", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(OnnxError, match="huge.onnx: no ONNX file, which has at most 2,147,483,647"):
+        load_onnx(tmp_path / "huge.onnx")
 
 
 def test_a_foreign_onnx_file_is_refused(tmp_path, capsys):

@@ -13,6 +13,7 @@ from hashlib import sha512
 from data import DATA_ROOT
 from single_shot.labels.pictures import read_picture
 from single_shot.onnx_graph import FORMAT, OUTPUTS
+from single_shot.onnx_graph.seal import KEY
 from single_shot.onnx_runtime import load_onnx
 from utils.comparison import assert_same_detections
 from utils.detection import DISPLAY_THRESHOLD, MAX_DETECTIONS, NMS_THRESHOLD
@@ -23,7 +24,7 @@ import numpy as np
 import onnx
 import pytest
 from browser import MODULES, needs_browser, seen_by, web
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 REFERENCES = {
     ".html": r'(?:src|href)="([^"]*)"',
@@ -177,6 +178,22 @@ def write_foreign_files(folder):
     ]
 
 
+def write_spoiled_detectors(folder, content):
+    """Write a detector of ours with a bit of its weights changed, with odd classes; a huge file."""
+    model = onnx.load_model_from_string(content)
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 1
+    (folder / "changed.onnx").write_bytes(changed)
+    helper.set_model_props(model, {p.key: p.value for p in model.metadata_props if p.key != KEY})
+    node = next(node for node in model.graph.node if "class_ids" in node.output)
+    node.output[:] = ["right"]
+    model.graph.initializer.append(numpy_helper.from_array(np.int64(7), "seven"))
+    model.graph.node.append(helper.make_node("Add", ["right", "seven"], ["class_ids"]))
+    onnx.save(model, folder / "beyond.onnx")
+    with open(folder / "huge.onnx", "wb") as file:
+        file.truncate(600_000_000)
+
+
 def expected_rows(detector, picture, setting):
     """Return what ONNX Runtime for Python finds, as `OnnxDetector.find` does, with any IoU."""
     nms = 1.0 if setting["step"] == "before" else setting["nms"]
@@ -210,6 +227,9 @@ def check_files(files):
     A detector of ours is used, and offered from then on.
     """
     reasons = {
+        "beyond.onnx": "gives the class id 7, but names 3 classes; export",
+        "changed.onnx": "has changed since it was exported; export",
+        "huge.onnx": "no detector of this course, which has at most 500 MB",
         "broken.jpg": "no picture that this browser can read; choose a JPEG",
         "cut.onnx": "no ONNX file, or cut off; export",
         "foreign.onnx": f'its metadata say nothing where "{FORMAT}" is needed',
@@ -266,6 +286,7 @@ def test_a_browser_finds_what_python_finds(served):
         "settings": SETTINGS,
     }
     shutil.copy(page / job["detectors"][0], files / "own.onnx")
+    write_spoiled_detectors(files, (files / "own.onnx").read_bytes())
     job["files"] = write_foreign_files(files)
     seen = seen_by("drive_page.cjs", job, folder)
 

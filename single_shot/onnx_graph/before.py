@@ -25,40 +25,46 @@ AREA = """
   {s}_shared = Relu ({s}_difference)
   {s}_area = Div ({s}_shared, {s}_scale)
 """
-# Which two pixels, (size, 1), and how many 2048ths of each.
+# Which two pixels, (size, 1), and how many 2048ths of each. Where a pixel begins just where another
+# does, the last bit decides which: as in OpenCV, `scale` is 1 / `inverse`, and shares are float32.
 NEIGHBOURS = """
   {s}_base = Floor ({s}_from)
   {s}_above = Add ({s}_base, unit)
   {s}_step = Add (number, unit)
-  {s}_back = Div ({s}_above, {s}_scale)
-  {s}_raw = Sub ({s}_step, {s}_back)
+  {s}_back = Mul ({s}_above, {s}_inverse)
+  {s}_exact = Sub ({s}_step, {s}_back)
+  {s}_raw = Cast <to: int = {FLOAT}> ({s}_exact)
   {s}_whole = Floor ({s}_raw)
   {s}_rest = Sub ({s}_raw, {s}_whole)
-  {s}_positive = Greater ({s}_raw, zero)
-  {s}_share = Where ({s}_positive, {s}_rest, zero)
+  {s}_positive = Greater ({s}_raw, no_share)
+  {s}_share = Where ({s}_positive, {s}_rest, no_share)
   {s}_edge = Sub ({s}, unit)
   {s}_one = Min ({s}_base, {s}_edge)
   {s}_other = Min ({s}_above, {s}_edge)
-  {s}_remainder = Sub (unit, {s}_share)
+  {s}_remainder = Sub (full_share, {s}_share)
   {s}_one_fine = Mul ({s}_remainder, steps)
-  {s}_one_weight = Round ({s}_one_fine)
+  {s}_one_round = Round ({s}_one_fine)
+  {s}_one_weight = Cast <to: int = {DOUBLE}> ({s}_one_round)
   {s}_other_fine = Mul ({s}_share, steps)
-  {s}_other_weight = Round ({s}_other_fine)
+  {s}_other_round = Round ({s}_other_fine)
+  {s}_other_weight = Cast <to: int = {DOUBLE}> ({s}_other_round)
 """
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 13]>
 before (uint8[N, H, W, 3] image) => (float[N, 3, {size}, {size}] data, float[4] size_px)
 <double zero = {{0.0}}, double unit = {{1.0}}, double two = {{2.0}}, double side = {{{size}.0}},
- double steps = {{2048.0}}, int64 place_h = {{1}}, int64 place_w = {{2}},
- int64[1] head = {{0}}, int64[1] tail = {{1}}>
+ float no_share = {{0.0}}, float full_share = {{1.0}}, float steps = {{2048.0}},
+ int64 place_h = {{1}}, int64 place_w = {{2}}, int64[1] head = {{0}}, int64[1] tail = {{1}}>
 {{
   shape = Shape (image)
   h_whole_number = Gather (shape, place_h)
   w_whole_number = Gather (shape, place_w)
   h = Cast <to: int = {DOUBLE}> (h_whole_number)
   w = Cast <to: int = {DOUBLE}> (w_whole_number)
-  h_scale = Div (h, side)
-  w_scale = Div (w, side)
+  h_inverse = Div (side, h)
+  w_inverse = Div (side, w)
+  h_scale = Div (unit, h_inverse)
+  w_scale = Div (unit, w_inverse)
   numbers = Range (zero, side, unit)
   number = Unsqueeze (numbers, tail)
   h_from = Mul (number, h_scale)
@@ -138,9 +144,9 @@ def before_graph(size: int) -> onnx.ModelProto:
 
     Its other output, `size_px`, is (width, height, width, height) of the images.
     """
-    parts = {f"{side}_area": AREA.format(s=side) for side in "hw"}
-    parts |= {f"{side}_neighbours": NEIGHBOURS.format(s=side) for side in "hw"}
     types = {"FLOAT": FLOAT, "DOUBLE": DOUBLE, "INT64": INT64}
+    parts = {f"{side}_area": AREA.format(s=side) for side in "hw"}
+    parts |= {f"{side}_neighbours": NEIGHBOURS.format(s=side, **types) for side in "hw"}
     model = parser.parse_model(GRAPH.format(size=size, **parts, **types))
     for name, values in (("mean", MEAN), ("std", STD)):
         array = np.array(values, dtype=np.float32).reshape(1, 3, 1, 1)

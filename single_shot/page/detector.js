@@ -1,6 +1,6 @@
 /** A detector that `single-shot export` has written, run by ONNX Runtime. */
 
-import { factsOf, withoutDefaults } from "./onnx_file.js";
+import { EXPORT, factsOf, withoutDefaults } from "./onnx_file.js";
 import * as ort from "./ort/ort.js";
 import { Refusal } from "./refusal.js";
 
@@ -17,10 +17,10 @@ ort.env.wasm.proxy = true; // in a worker, so that the page answers meanwhile
  * `name`, `score` and `box`, [xmin, ymin, xmax, ymax] in pixels of the picture.
  *
  * content: Uint8Array; name: for messages; course: what course.json says.
- * Throws Refusal for a file that cannot be used.
+ * Throws Refusal for a file that cannot be used; `find` does where it gives what cannot be objects.
  */
 export async function openDetector(content, name, course) {
-  const { class_names: classNames } = factsOf(content, name, course.format);
+  const { class_names: classNames } = await factsOf(content, name, course.format);
   const session = await sessionOf(content, name);
   const close = () => session.release();
   const fault =
@@ -30,17 +30,45 @@ export async function openDetector(content, name, course) {
     await close();
     throw new Refusal(`${name}: ${fault}.`);
   }
-  const find = async (...given) => objectsOf(await session.run(feedsOf(...given)), classNames);
+  async function find(...given) {
+    const outputs = await outputsOf(session, name, feedsOf(...given));
+    const wrong = faultOf(outputs, classNames.length);
+    if (wrong) throw new Refusal(`${name}: gives ${wrong}; ${EXPORT}.`);
+    return objectsOf(outputs, classNames);
+  }
   return { classNames, find, close };
+}
+
+async function outputsOf(session, name, feeds) {
+  try {
+    return await session.run(feeds);
+  } catch (error) {
+    throw refusalOf(error, name);
+  }
+}
+
+/** Return what is wrong with what a detector gives, or "". */
+function faultOf({ boxes, scores, class_ids: classIds }, numClasses) {
+  const number = scores.data.length;
+  const lengths = [boxes.data.length, classIds.data.length];
+  if (lengths.join() !== [4 * number, number].join()) return "boxes, scores and classes of no one number";
+  const isFinite = (array) => Array.from(array, Number).every(Number.isFinite);
+  if (!isFinite(boxes.data) || !isFinite(scores.data)) return "boxes or scores that are not finite";
+  const outside = Array.from(classIds.data, Number).find((id) => !(id >= 0 && id < numClasses));
+  return outside === undefined ? "" : `the class id ${outside}, but names ${numClasses} classes`;
 }
 
 async function sessionOf(content, name) {
   try {
     return await ort.InferenceSession.create(withoutDefaults(content, INPUTS));
   } catch (error) {
-    const [reason] = String(error.message ?? error).split("\n");
-    throw new Refusal(`${name}: cannot be run here (${reason}).`);
+    throw refusalOf(error, name);
   }
+}
+
+function refusalOf(error, name) {
+  const [reason] = String(error.message ?? error).split("\n");
+  return new Refusal(`${name}: cannot be run here (${reason}).`);
 }
 
 function differs(kind, names, expected) {

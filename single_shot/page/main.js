@@ -13,6 +13,7 @@ const [canvas, status, rows, stage] = ["canvas", "status", "rows", "stage"].map(
 const [detectors, samples, steps] = ["detectors", "samples", "steps"].map(element);
 const cameraButton = element("camera");
 
+const MOST_BYTES = 500e6; // of a file, or the browser's memory fills up; SSD512's has 110e6
 const OWN = "own"; // in place of the address of a file, for one that a person gives
 
 let course, threshold, nms; // what course.json says; functions that read the sliders
@@ -103,6 +104,14 @@ async function fetched(file) {
   return response.blob();
 }
 
+/** Return the bytes of a Blob that holds a detector; throws Refusal where there are too many. */
+async function bytesOf(blob, name) {
+  if (blob.size > MOST_BYTES) {
+    throw new Refusal(`${name}: no detector of this course, which has at most ${MOST_BYTES / 1e6} MB.`);
+  }
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
 /** Take another detector: `name`, `file` and `read`, which returns its Blob; offer it if it is new. */
 function useDetector(item, isNew = false) {
   say(`Loading ${item.name} …`);
@@ -111,8 +120,7 @@ function useDetector(item, isNew = false) {
     const old = detector;
     detector = null;
     await old?.close();
-    const content = new Uint8Array(await (await item.read()).arrayBuffer());
-    detector = await openDetector(content, item.name, course);
+    detector = await openDetector(await bytesOf(await item.read(), item.name), item.name, course);
     if (isNew) {
       offerDetector(item, `${item.name}: ${detector.classNames.join(", ")}`);
       mark(detectors, item.file);

@@ -8,15 +8,16 @@ const [GRAPH, METADATA_PROPS] = [7, 14]; // of ModelProto
 const INITIALIZER = 5; // of GraphProto
 const TENSOR_NAME = 8; // of TensorProto
 const [KEY, VALUE] = [1, 2]; // of a pair of METADATA_PROPS
-const EXPORT = "export the checkpoint again with single-shot export";
+export const EXPORT = "export the checkpoint again with single-shot export";
 
 /**
  * Return what a file says of itself, by name.
  *
  * content: Uint8Array; name: for messages; format: the one that this page understands.
- * Throws Refusal for a file that no `single-shot export` of this version has written.
+ * Throws Refusal for a file that no `single-shot export` of this version has written, or that has
+ * changed since.
  */
-export function factsOf(content, name, format) {
+export async function factsOf(content, name, format) {
   let facts;
   try {
     facts = metadataOf(content);
@@ -31,11 +32,30 @@ export function factsOf(content, name, format) {
         `or another version of this one; ${EXPORT}.`,
     );
   }
+  if ((await isIntact(content, facts)) === false) {
+    throw new Refusal(`${name}: has changed since it was exported; ${EXPORT}.`);
+  }
   const names = facts.class_names;
-  if (!Array.isArray(names) || !names.every((each) => typeof each === "string")) {
+  const isList = Array.isArray(names) && names.length > 0;
+  if (!isList || !names.every((each) => typeof each === "string")) {
     throw new Refusal(`${name}: class_names in its metadata is no list of names; ${EXPORT}.`);
   }
   return facts;
+}
+
+/**
+ * Return whether the last bytes of a file, its seal, say the SHA-256 of all before them.
+ *
+ * null where there is no seal, as in files of earlier versions, or nothing to compute it with: a
+ * browser lends that to pages over HTTPS, and from the machine itself, alone.
+ */
+async function isIntact(content, facts) {
+  if (!("sha256" in facts) || !globalThis.crypto?.subtle) return null;
+  let seal;
+  for (const [, , whole] of fieldsOf(content)) seal = whole;
+  const digest = await crypto.subtle.digest("SHA-256", content.subarray(0, -seal.length));
+  const hex = (byte) => byte.toString(16).padStart(2, "0");
+  return facts.sha256 === Array.from(new Uint8Array(digest), hex).join("");
 }
 
 /** Return the metadata of a file, whose values are JSON where we wrote them; else null. */
