@@ -21,9 +21,12 @@ def write_figure(path: Path, figure: Figure) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB as PNG, all of it or nothing; quickly rather than small."""
-    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    _, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), fast)
+    """Write (H, W, 3) uint8 RGB as PNG, all of it or nothing; quickly rather than small.
+
+    OpenCV's default tries one filter of PNG; whoever names a level, even the fastest, has it try
+    all of them on every row, for twice the time.
+    """
+    _, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     write_whole(path, content.tobytes())
 
 

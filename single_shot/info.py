@@ -11,6 +11,8 @@ from pathlib import Path
 
 from single_shot.answer import Answer
 from single_shot.files import sha256
+from single_shot.onnx_graph.seal import KEY
+from single_shot.onnx_runtime import checked_facts, read_onnx
 from single_shot.prepared_folder import read_manifest
 from utils.checkpoint import load_checkpoint
 from utils.networks import TOY_SSD
@@ -18,7 +20,8 @@ from utils.networks import TOY_SSD
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this part to a parser."""
-    parser.add_argument("path", type=Path, help="a .params or .running file, or a prepared folder")
+    path_help = "a .params, .running or .onnx file, or a prepared folder"
+    parser.add_argument("path", type=Path, help=path_help)
 
 
 def facts_of_checkpoint(path: Path) -> dict:
@@ -32,10 +35,19 @@ def facts_of_checkpoint(path: Path) -> dict:
     return facts
 
 
+def facts_of_exported(path: Path) -> dict:
+    """Return what an exported file says of itself, as a dict."""
+    facts = checked_facts(read_onnx(path), path)
+    facts.pop(KEY, None)  # of the file without its seal; that of the whole stands here
+    return {"kind": "exported detector", "sha256": sha256(path)} | facts
+
+
 def run(options: Namespace) -> Answer:
     """Look; return the Answer."""
     if options.path.is_dir():
         facts = {"kind": "prepared folder"} | read_manifest(options.path)
+    elif options.path.suffix == ".onnx":
+        facts = facts_of_exported(options.path)
     else:
         facts = facts_of_checkpoint(options.path)
     width = max(map(len, facts))

@@ -6,6 +6,7 @@ of the system.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +103,12 @@ def write_frames(path: Path, frames: Iterable[np.ndarray], frames_per_second: fl
     return count
 
 
+@lru_cache(maxsize=32)  # each keeps a file open
+def loaded_font(path: str, size_px: int) -> ImageFont.FreeTypeFont:
+    """Return a font; reading its file takes longer than painting a picture's tags."""
+    return ImageFont.truetype(path, size_px)
+
+
 def annotate_frame(
     frame: np.ndarray,
     detections_px: np.ndarray,
@@ -124,7 +131,7 @@ def annotate_frame(
         left, top, right, bottom = np.round(box_px).astype(int).tolist()
         red, green, blue = (round(255 * part) for part in to_rgb(class_colors([int(class_id)])[0]))
         text = drawable(f"{class_names[int(class_id)]} {score:.2f}").replace("\n", "\\n")
-        font = ImageFont.truetype(font_file(text), font_px)
+        font = loaded_font(font_file(text), font_px)
         width = round(draw.textlength(text, font))
         # The tag stays inside the frame.
         base, start = max(top, font_px + 4), max(0, min(left, frame.shape[1] - width - 5))

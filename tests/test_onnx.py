@@ -6,6 +6,7 @@ import re
 from data import DATA_ROOT
 from single_shot import command, export, onnx_graph
 from single_shot.export_checks import NotTheSame, assert_much_alike, check_the_same
+from single_shot.files import sha256
 from single_shot.onnx_graph.before import before_graph
 from single_shot.onnx_graph.network import network_graph
 from single_shot.onnx_graph.quantised import quantised
@@ -243,6 +244,9 @@ def test_the_command_writes_what_it_has_compared(tmp_path, capsys):
     assert facts["class_names"] == ["frill", "sprig", "zest"] and facts["image_size"] == 128
     assert len(facts["checkpoint_sha256"]) == 64
     assert len(facts[KEY]) == 64 and is_intact(out.read_bytes())
+    assert command.main(["info", str(out), "--json"]) == command.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["class_names"] == facts["class_names"] and told["sha256"] == sha256(out)
     for part in (["detect", str(DATA_ROOT / "samples")], ["evaluate", "multi"]):
         words = [part[0], str(out), part[1], "--out", str(tmp_path / part[0]), "--json"]
         assert command.main(words) == command.DONE
