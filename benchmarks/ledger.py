@@ -240,12 +240,15 @@ def set_momentum(block, momentum):
         block._kwargs["momentum"] = momentum
 
 
-def measure(preset, key, seed):
-    """Train and score one choice; return its row of the ledger, a dict."""
-    choice = CHOICES[key]
+def measure(preset, key, seed, choice=None, make_net=build):
+    """Train and score one choice; return its row of the ledger, a dict.
+
+    choice: that of the key by default; make_net: called with it and the training split.
+    """
+    choice = choice or CHOICES[key]
     seed_everything(seed)
     dataset, held_out = choice.data(preset)
-    net, parts = build(choice, dataset), choice.parts
+    net, parts = make_net(choice, dataset), choice.parts
     config = replace(choice.config, seed=seed)
     run = run_with_parts(parts, net, dataset, config, choice.cls_loss())
     try:
@@ -267,13 +270,17 @@ def key_of(row):
 
 
 def write_ledger(rows):
-    """Write the ledger, its rows in order, all of it or nothing."""
+    """Write the ledger, its rows in order, all of it or nothing; those of no Choice come last."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     order = {key: number for number, key in enumerate(CHOICES)}
-    ranked = [(row["set"], order[row["choice"], row["value"]], int(row["seed"])) for row in rows]
-    writer.writerows(row for _, row in sorted(zip(ranked, rows), key=lambda pair: pair[0]))
+
+    def rank(row):
+        place = order.get((row["choice"], row["value"]), len(order))
+        return row["set"], place, row["value"], int(row["seed"])
+
+    writer.writerows(sorted(rows, key=rank))
     write_whole(LEDGER, text.getvalue())
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from data import ledger as recorded_runs
+from single_shot.weights import vgg16
 from utils import ssd
 from utils.average_precision import pairwise_iou
 from utils.context import seed_everything
@@ -28,8 +29,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))  # its programs find each other the
 recipes, results, step, time_to_ap = map(
     importlib.import_module, ("recipes", "results", "step", "time_to_ap")
 )
-ledger, spoiled_labels, foreign_labels, gpu = map(
-    importlib.import_module, ("ledger", "spoiled_labels", "foreign_labels", "gpu")
+ledger, decimation, spoiled_labels, foreign_labels, gpu = map(
+    importlib.import_module, ("ledger", "decimation", "spoiled_labels", "foreign_labels", "gpu")
 )
 RECIPES = (recipes.D2L, recipes.STRAIGHT_DOPE)
 
@@ -390,10 +391,97 @@ def test_the_ledger_makes_what_it_lacks_and_keeps_the_rest(monkeypatch, tmp_path
         recorded_runs.recorded("multi", "recipe", "base")
 
 
+def test_rows_of_no_choice_come_last_in_the_ledger(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledger, "LEDGER", tmp_path / "ledger.csv")
+    monkeypatch.setattr(recorded_runs, "LEDGER", tmp_path / "ledger.csv")
+    keys = [("transfer", "b", "1"), ("transfer", "a", "2"), ("transfer", "a", "0")]
+    keys.append(("transfer", "ImageNet, frozen", "2"))
+    rows = [dict.fromkeys(ledger.COLUMNS, "") | dict(zip(ledger.KEY[1:], key)) for key in keys]
+    ledger.write_ledger(rows)
+    order = [(row["value"], row["seed"]) for row in recorded_runs.read_ledger()]
+    assert order == [("ImageNet, frozen", "2"), ("a", "0"), ("a", "2"), ("b", "1")]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A Classifier of random weights, in which what decimation leaves out of fc6 is 0."""
+    seed_everything()
+    net = decimation.Classifier(2)
+    net.initialize()
+    assert net(nd.random.normal(shape=(1, 3, 112, 112))).shape == (1, 3)
+    weight, bias = (each.asnumpy().copy() for each in (net.dense[0].weight.data(), nd.arange(512)))
+    left_out = np.ones((7, 7), dtype=bool)
+    left_out[::3, ::3] = False
+    weight[:, np.tile(left_out.ravel(), 64)] = 0
+    net.dense[0].weight.set_data(nd.array(weight))
+    net.dense[0].bias.set_data(nd.array(bias / 512))
+    return net
+
+
+def begun(start, classifier):
+    """Return a detector that begins in that way, its conv6 and its conv7."""
+    net = decimation.detector(decimation.RECIPE, rectangles(2), classifier, start)
+    net(nd.zeros((1, 3, decimation.IMAGE_SIZE, decimation.IMAGE_SIZE)))
+    return net, net.base.conv6[0], net.base.conv7[0]
+
+
+def test_a_decimated_layer_says_what_the_dense_one_said(classifier):
+    _, conv6, conv7 = begun(decimation.DECIMATED, classifier)
+    seen = classifier.pool5(nd, nd.random.normal(shape=(1, 3, 112, 112)))
+    dense = classifier.dense[0](seen).asnumpy()[0, :: vgg16.CHANNEL_STEP]
+    there = nd.relu(conv6(seen))[0, :, 3, 3].asnumpy()
+    np.testing.assert_allclose(there, dense, rtol=1e-3, atol=1e-5)
+    fc7 = classifier.dense[1].weight.data().asnumpy()
+    np.testing.assert_array_equal(conv7.weight.data().asnumpy()[:, :, 0, 0], fc7[::4, ::4])
+
+
+def test_starts_differ_in_conv6_and_conv7_or_in_all(classifier):
+    convolutions = classifier.blocks.collect_params(".*weight").values()
+    wanted = [weight.data().asnumpy() for weight in convolutions]
+    layers = {}
+    for start in decimation.STARTS:
+        net, *layers[start] = begun(start, classifier)
+        found = net.base.blocks.collect_params(".*weight").values()
+        same = [(a.data().asnumpy() == b).all() for a, b in zip(found, wanted, strict=True)]
+        assert not any(same) if start == decimation.NOTHING else all(same)
+    for number in (0, 1):
+        values = {start: pair[number].weight.data().asnumpy() for start, pair in layers.items()}
+        right, mixed = values[decimation.DECIMATED], values[decimation.SHUFFLED]
+        assert (right != mixed).mean() > 0.5
+        np.testing.assert_array_equal(np.sort(right, axis=None), np.sort(mixed, axis=None))
+        assert (values[decimation.RANDOM] != right).mean() > 0.9
+
+
+def test_a_square_shows_the_object_of_its_class_or_none():
+    seed_everything()
+    image = np.zeros((60, 100, 3), dtype=np.uint8)
+    image[20:50, 55:85] = 255
+    labels = np.array([[1, 0.55, 20 / 60, 0.85, 50 / 60]])
+    drawn = [decimation.draw_square(image, labels) for _ in range(60)]
+    assert {square.shape for square, _ in drawn} == {(112, 112, 3)}
+    assert {class_id for _, class_id in drawn} == {0, 2}
+    for square, class_id in drawn:  # the object covers the middle of its square, or nothing
+        assert square[56, 56, 0] == 255 if class_id else square.max() == 0
+    assert {decimation.draw_square(image, labels[:0])[1] for _ in range(10)} == {0}
+
+
+def test_decimation_makes_the_rows_that_the_ledger_lacks(monkeypatch):
+    rows = [("multi", "transfer", start, "0") for start in decimation.STARTS]
+    rows.append(("multi", "transfer", decimation.RANDOM, "1"))
+    found = [dict(zip(ledger.KEY, row, strict=True)) for row in rows]
+    monkeypatch.setattr(decimation, "read_ledger", lambda: found)
+    seeds = []
+    monkeypatch.setattr(decimation, "in_own_process", lambda threads, run, seed: seeds.append(seed))
+    decimation.main(["--seeds", "0", "1", "2"])
+    assert seeds == [1, 2]
+    assert decimation.missing(1) == [*decimation.STARTS[1:]]
+
+
 def test_every_row_of_the_ledger_is_of_a_choice_and_complete():
     rows = recorded_runs.read_ledger()
     keys = [ledger.key_of(row) for row in rows]
-    assert len(set(keys)) == len(keys) and all(key[1:3] in ledger.CHOICES for key in keys)
+    known = {*ledger.CHOICES, *(("transfer", start) for start in decimation.STARTS)}
+    assert len(set(keys)) == len(keys) and all(key[1:3] in known for key in keys)
     rows = [row for row in rows if row["choice"] != "defect"]  # which may leave nothing
     assert all(0 < float(row["ap"]) < float(row["ap50"]) < 1 for row in rows)
 
