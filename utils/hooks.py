@@ -111,7 +111,7 @@ def progress(iterable: Iterable | None = None, **options) -> tqdm:
 
 def is_watched() -> bool:
     """Return whether standard error is read as it comes, by a terminal or a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or type(sys.stderr).__module__ == "ipykernel.iostream"
 
 
 class HeedInterrupt(Hook):
