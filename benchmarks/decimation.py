@@ -16,12 +16,12 @@ from dataclasses import replace
 from data import open_preset
 from data.ledger import read_ledger
 from single_shot.weights import copy_weights
-from single_shot.weights.vgg16 import CHANNEL_STEP, SPATIAL_STEP
+from single_shot.weights.vgg16 import SPATIAL_STEP, decimated
 from utils.average_precision import pairwise_iou
 from utils.context import best_context, seed_everything
 from utils.data import crop, normalize, resize
 from utils.losses import MinedCrossEntropyLoss
-from utils.ssd300 import SSD, SSD300, VGG16, decimate, dense_to_convolution
+from utils.ssd300 import SSD, SSD300, VGG16
 
 import numpy as np
 from ledger import key_of, measure, transfer, write_ledger
@@ -30,7 +30,7 @@ from mxnet.gluon import nn
 from time_to_ap import in_own_process
 
 WIDTH = 1 / 8  # times VGG16's channels
-SQUARE, SIDE = 112, 7  # pixels of a square, and of its map at a stride of 16, as large as VGG16's
+SQUARE = 112  # pixels; at a stride of 16 a map of 7 x 7, as large as VGG16's
 NUM_STEPS, BATCH_SIZE, LEARNING_RATE = 240, 16, 1e-3  # of the classifier
 IMAGE_SIZE = 144  # pixels: maps of 18, 9, 5, 3 and 1
 LAYOUT = replace(
@@ -124,19 +124,6 @@ def classify(dataset, held_out):
     return net, float(np.mean(hits))
 
 
-def decimated(classifier):
-    """Return weight and bias of conv6 and conv7 from fc6 and fc7, as for VGG16."""
-    fc6, fc7 = classifier.dense[0], classifier.dense[1]
-    conv6 = dense_to_convolution(fc6.weight.data(), SIDE)
-    conv7 = dense_to_convolution(fc7.weight.data(), 1)
-    weights = (
-        decimate(conv6, (CHANNEL_STEP, 1, SPATIAL_STEP, SPATIAL_STEP)),
-        decimate(conv7, (CHANNEL_STEP, CHANNEL_STEP, 1, 1)),
-    )
-    biases = [decimate(layer.bias.data(), (CHANNEL_STEP,)) for layer in (fc6, fc7)]
-    return list(zip(weights, biases))
-
-
 def detector(choice, dataset, classifier, start):
     """Return a narrow SSD that begins in one of the ways of `STARTS`; see `ledger.build`."""
     net = SSD(len(dataset.class_names), LAYOUT, WIDTH, batch_norm=True)
@@ -150,7 +137,8 @@ def detector(choice, dataset, classifier, start):
     if start == RANDOM:
         return net
     layers = net.base.conv6[0], net.base.conv7[0]
-    for layer, (weight, bias) in zip(layers, decimated(classifier)):
+    dense = [(layer.weight.data(), layer.bias.data()) for layer in classifier.dense[:2]]
+    for layer, (weight, bias) in zip(layers, decimated(*dense)):
         if start == SHUFFLED:
             mixed = np.random.permutation(weight.asnumpy().ravel())
             weight = nd.array(mixed.reshape(weight.shape))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.safe_files import read_text
+from single_shot.labels.safe_files import read_names, read_text
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
@@ -88,8 +88,7 @@ def _lines_of_names(path):
     files = [each for name in TFDS_CLASSES for each in path.parent.glob(f"*-{name}.labels.txt")]
     if len(files) != 1:
         return {}
-    lines = (line.strip() for line in read_text(files[0], MAX_MAP_BYTES).split("\n"))
-    return dict(enumerate(line for line in lines if line))
+    return dict(enumerate(read_names(files[0], MAX_MAP_BYTES)))
 
 
 def _label_map(path):

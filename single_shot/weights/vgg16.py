@@ -35,13 +35,22 @@ def convolutions_of_vgg16(parameters: dict[str, nd.NDArray]) -> list[tuple[nd.ND
     shapes = [bias.shape for _, bias in pairs]
     if shapes != [*expected, (4096,), (4096,)]:
         raise CheckpointError(f"the layers have {shapes} outputs, which is not VGG16")
-    (weight6, bias6), (weight7, bias7) = pairs[-2:]
+    return [*pairs[:-2], *decimated(*pairs[-2:])]
+
+
+def decimated(
+    fc6: tuple[nd.NDArray, nd.NDArray], fc7: tuple[nd.NDArray, nd.NDArray]
+) -> list[tuple[nd.NDArray, nd.NDArray]]:
+    """Return weight and bias of conv6 and conv7 from those of fc6 and fc7 (Liu et al., section 3).
+
+    fc6: weight (O, C * 49), which looks at 7 x 7 pixels, and bias (O,); fc7: (P, O) and (P,).
+    """
+    (weight6, bias6), (weight7, bias7) = fc6, fc7
     conv6 = decimate(
         dense_to_convolution(weight6, 7), (CHANNEL_STEP, 1, SPATIAL_STEP, SPATIAL_STEP)
     )
     conv7 = decimate(dense_to_convolution(weight7, 1), (CHANNEL_STEP, CHANNEL_STEP, 1, 1))
     return [
-        *pairs[:-2],
         (conv6, decimate(bias6, (CHANNEL_STEP,))),
         (conv7, decimate(bias7, (CHANNEL_STEP,))),
     ]

@@ -116,6 +116,13 @@ def test_fields_of_tensorflow_datasets_are_read(tmp_path, sequence, label):
         read_tfrecord(path)
 
 
+def test_an_empty_line_among_the_names_of_tensorflow_datasets_shifts_no_class(tmp_path):
+    path = write_tfds(tmp_path / "set-train.tfrecord")
+    (tmp_path / "objects-label.labels.txt").write_text("cat\n\ndog\nbird\n")
+    with pytest.raises(AnnotationError, match="labels.txt, line 2: empty"):
+        read_tfrecord(path)
+
+
 def test_what_tensorflow_datasets_write_otherwise_is_refused(tmp_path):
     path = write_tfds(tmp_path / "a.tfrecord", **{"objects/bbox": [0.1, 0.2, 0.3]})
     (fault,) = read_tfrecord(path).faults

@@ -118,9 +118,7 @@ def draw_activations(activations: Sequence[np.ndarray], count: int = 3) -> Figur
             ax.imshow(map_[channel], cmap="magma", vmin=0, extent=(0, 512, 384, 0))
             ax.set_axis_off()
             size = f"{map_.shape[1]} × {map_.shape[2]}\n" if row == 0 else ""
-            ax.set_title(
-                f"{size}channel {channel}", fontsize=10
-            )  # beside the map: it hides nothing
+            ax.set_title(f"{size}channel {channel}", fontsize=10)  # above: it hides nothing
     return figure
 
 
