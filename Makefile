@@ -8,7 +8,8 @@ python := .venv/bin/python
 # Two workers of one thread each are faster than one of two: most tests are not MXNet's.
 unit_tests := OMP_NUM_THREADS=1 $(python) -m pytest -n 2
 train := $(python) -m single_shot train --recipe lesson --restart
-unexport PYTHONHOME PYTHONPATH
+# Images set the third for their size; without compiled modules every start takes twice as long.
+unexport PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help

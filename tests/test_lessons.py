@@ -221,6 +221,7 @@ SPOILERS = {
     "no seed": ("set_up", lambda n: n.cells[1].update(source="import math")),
     "late import": ("set_up", lambda n: code_cell(n, 2).update(source="import math")),
     "another profile": ("profile", lambda n: show_profile(n, "RunProfile(name='smoke')")),
+    "compared by profile": ("profile", lambda n: code_cell(n, 0).metadata.update(tags=[])),
     "no summary": ("sections", lambda n: replace_in_markdown(n, "## Summary", "## End")),
     "many exercises": ("sections", lambda n: replace_in_markdown(n, "\n2. ", "\n2. A\n2. B\n2. ")),
     "wrong number": (
