@@ -1,5 +1,6 @@
 """What holds for every test: MXNet importable, no window, no network, the same random numbers."""
 
+import gc
 import os
 import socket
 
@@ -13,6 +14,11 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 # What `make fuzz` takes (--hypothesis-profile=fuzz): other examples at every run, and many of them.
 settings.register_profile("fuzz", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish():
+    """Take what was imported out of the search for garbage, which MXNet's loaders begin anew."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,8 @@ another test can see that a spoiled lesson does not pass.
 """
 
 import ast
+import copy
+import functools
 import json
 import re
 import statistics
@@ -304,6 +306,7 @@ def check_size(notebook):
     return [] if size < MAX_BYTES else [f"{size} bytes, not below {MAX_BYTES}"]
 
 
+@functools.cache
 def library_definitions():
     """Return the syntax trees of all that our packages define at top level: {module: {name: node}}.
 
@@ -321,6 +324,7 @@ def library_definitions():
 
 def as_shown(tree):
     """Return a syntax tree as text, without docstrings and types of functions."""
+    tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             node.annotation = None
