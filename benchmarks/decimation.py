@@ -24,7 +24,7 @@ from utils.losses import MinedCrossEntropyLoss
 from utils.ssd300 import SSD, SSD300, VGG16
 
 import numpy as np
-from ledger import key_of, measure, transfer, write_ledger
+from ledger import add_row, key_of, measure, transfer
 from mxnet import autograd, gluon, init, nd
 from mxnet.gluon import nn
 from time_to_ap import in_own_process
@@ -161,7 +161,7 @@ def run_seed(seed):
     for start in missing(seed):
         build = functools.partial(detector, classifier=classifier, start=start)
         row = measure("multi", ("transfer", start), seed, RECIPE, build)
-        write_ledger([*read_ledger(), row])
+        add_row(row)
         print(", ".join(row.values()), flush=True)
 
 

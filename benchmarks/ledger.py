@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from data import open_preset
 from data.ledger import LEDGER, read_ledger
 from single_shot.anchor_plan import plan_anchors
-from single_shot.files import write_whole
+from single_shot.files import locked, write_whole
 from single_shot.weights import begin_with_imagenet
 from utils import data
 from utils.broken_runs import DEFECTS, Parts, detect_with_parts, run_with_parts
@@ -269,6 +269,12 @@ def key_of(row):
     return tuple(row[column] for column in KEY)
 
 
+def add_row(row):
+    """Put a row into the ledger, beside those that other processes have put there meanwhile."""
+    with locked(LEDGER, waiting=lambda: None):
+        write_ledger([*(read_ledger() if LEDGER.exists() else []), row])
+
+
 def write_ledger(rows):
     """Write the ledger, its rows in order, all of it or nothing; those of no Choice come last."""
     text = io.StringIO()
@@ -293,10 +299,9 @@ def main(arguments=None):
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     add("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     options = parser.parse_args(arguments)
-    rows = read_ledger() if LEDGER.exists() else []
     keys = [key for key in CHOICES if key[0] in options.choices]
     wanted = itertools.product(options.sets, options.seeds, keys)
-    known = {key_of(row) for row in rows}
+    known = {key_of(row) for row in read_ledger()} if LEDGER.exists() else set()
     missing = [each for each in wanted if (each[0], *each[2], str(each[1])) not in known]
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = [
@@ -306,8 +311,7 @@ def main(arguments=None):
         try:
             for number, run in enumerate(as_completed(runs), start=1):
                 row = run.result()
-                rows.append(row)
-                write_ledger(rows)
+                add_row(row)
                 print(f"{number} of {len(runs)}: {', '.join(row.values())}", flush=True)
         except BaseException:  # of one run: the others shall not go on unwritten
             pool.shutdown(cancel_futures=True)

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 from single_shot.arguments import Parser
+from single_shot.labels.numbers_in_text import printable
 from utils.files import InputError
 
 PARTS = {
@@ -82,14 +83,18 @@ def carry_out(part: ModuleType, options: Namespace) -> int:
         print(f"\nstopped; {part.after_stop(options)}", file=sys.stderr)
         return STOPPED
     except InputError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return UNUSABLE
     except OSError as error:
         place = error.filename or getattr(options, "out", "")
-        print(
-            f"{place}: {error.strerror}; make room or choose a folder that is yours to write in",
-            file=sys.stderr,
+        complain(
+            f"{place}: {error.strerror}; make room or choose a folder that is yours to write in"
         )
         return UNUSABLE
     print(json.dumps(answer.content, indent=1) if options.json else answer.text)
     return answer.status
+
+
+def complain(message: str) -> None:
+    """Print a message to standard error; what a name in it would do to a terminal is escaped."""
+    print(*map(printable, message.split("\n")), sep="\n", file=sys.stderr)

@@ -376,6 +376,8 @@ def test_the_ledger_makes_what_it_lacks_and_keeps_the_rest(monkeypatch, tmp_path
         asked.append((preset, key, seed))
         scores = {"ap": f"0.{4 + seed}", "ap50": "0.9", "ap75": "0.5"}
         row = dict(zip(ledger.KEY, (preset, *key, str(seed)), strict=True)) | scores
+        if seed == 2:  # meanwhile another process makes its own row
+            ledger.add_row(dict.fromkeys(ledger.COLUMNS, "") | row | {"set": "multi"})
         return dict.fromkeys(ledger.COLUMNS, "") | row
 
     monkeypatch.setattr(ledger, "in_own_process", in_own_process)
@@ -383,12 +385,13 @@ def test_the_ledger_makes_what_it_lacks_and_keeps_the_rest(monkeypatch, tmp_path
     ledger.main([*words, "1"])
     ledger.main([*words, "0", "1", "2"])
     assert asked == [("single", ("recipe", "base"), seed) for seed in (1, 0, 2)]
-    assert [row["seed"] for row in recorded_runs.read_ledger()] == ["0", "1", "2"]
+    rows = [(row["set"], row["seed"]) for row in recorded_runs.read_ledger()]
+    assert rows == [("multi", "2"), *(("single", seed) for seed in "012")]
     found = recorded_runs.recorded("single", "recipe", "base", "ap")
     assert found.values == (0.4, 0.5, 0.6) and found.mean == pytest.approx(0.5)
     assert str(found) == "0.50 (0.40–0.60, 3 seeds, recorded)"
-    with pytest.raises(KeyError, match="no multi / recipe / base; it has single / recipe / base"):
-        recorded_runs.recorded("multi", "recipe", "base")
+    with pytest.raises(KeyError, match="no multi / recipe / none; it has multi / recipe / base"):
+        recorded_runs.recorded("multi", "recipe", "none")
 
 
 def test_rows_of_no_choice_come_last_in_the_ledger(monkeypatch, tmp_path):

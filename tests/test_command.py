@@ -91,6 +91,8 @@ class Part:
             2,
             "run/x: No space left on device; make",
         ),
+        (InputError("a\x1b[2J.txt: no\nmend it"), 2, "a\\x1b[2J.txt: no\nmend it\n"),
+        (OSError(28, "No space left", "\x9b2J"), 2, "\\x9b2J: No space left; make"),
         (KeyboardInterrupt(), 130, "\nstopped; half is done\n"),
     ],
 )

@@ -4,6 +4,7 @@ What the lessons on SSD300 train on, so that they need no download.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -18,6 +19,9 @@ import numpy as np
 
 # The sets that the two splits become.
 SETS = {"train": "trainval", "val": "test"}
+NOT_IN_XML = re.compile(
+    "[^\\t\\n\\r -\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
+)  # XML 1.0, 2.2
 EMBEDDED = DATA_ROOT / "voc_multi"  # where the lessons have theirs
 
 
@@ -26,17 +30,18 @@ def annotation_xml(
 ) -> ElementTree:
     """Return an image's objects as VOC's XML tree; the corners count pixels from 1.
 
-    image: (H, W, 3); labels: (M, 5) rows `[class_id, xmin, ymin, xmax, ymax]` in fractions.
+    image: (H, W, 3); labels: (M, 5) rows `[class_id, xmin, ymin, xmax, ymax]` in fractions. Signs
+    that XML has no place for are escaped in names, such as `\\x1b`.
     """
     height, width, depth = image.shape
     root = Element("annotation")
-    SubElement(root, "filename").text = f"{image_id}.jpg"
+    SubElement(root, "filename").text = in_xml(f"{image_id}.jpg")
     size = SubElement(root, "size")
     for field, value in (("width", width), ("height", height), ("depth", depth)):
         SubElement(size, field).text = str(value)
     for class_id, xmin, ymin, xmax, ymax in labels:
         node = SubElement(root, "object")
-        SubElement(node, "name").text = class_names[int(class_id)]
+        SubElement(node, "name").text = in_xml(class_names[int(class_id)])
         SubElement(node, "difficult").text = "0"
         box = SubElement(node, "bndbox")
         edges = {"xmin": xmin * width + 1, "ymin": ymin * height + 1}
@@ -45,6 +50,11 @@ def annotation_xml(
             SubElement(box, corner).text = str(round(value))
     indent(root)
     return ElementTree(root)
+
+
+def in_xml(text: str) -> str:
+    """Return a text with what XML 1.0 has no place for escaped."""
+    return NOT_IN_XML.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 def export(preset: str, folder: Path, data_root: Path = DATA_ROOT) -> Path:

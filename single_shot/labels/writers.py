@@ -4,6 +4,7 @@ What is written here, the readers of this package read as the same boxes.
 """
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from single_shot.files import write_whole
-from single_shot.labels.voc_writer import annotation_xml
+from single_shot.labels.voc_writer import annotation_xml, in_xml
 from utils.files import InputError
 
 import numpy as np
@@ -98,7 +99,7 @@ def write_voc(folder: Path, images: Sequence[Boxes], class_names: Sequence[str])
         canvas = np.broadcast_to(np.uint8(0), (height, width, 3))
         tree = annotation_xml(Path(image.name).stem, canvas, image.labels, class_names)
         for node in tree.iter("filename"):
-            node.text = Path(image.name).name
+            node.text = in_xml(Path(image.name).name)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         tree.write(folder / path, encoding="utf-8")
 
@@ -113,7 +114,7 @@ def write_label_studio(folder: Path, images: Sequence[Boxes], class_names: Seque
         ]
         mean = float(np.mean(image.scores)) if len(image.scores) else 0.0
         prediction = {"model_version": "single-shot", "score": round(mean, 4), "result": results}
-        address = f"/data/local-files/?d={quote(image.name)}"
+        address = f"/data/local-files/?d={quote(os.fsencode(image.name))}"
         tasks.append({"data": {"image": address}, "predictions": [prediction]})
     write_whole(folder / "tasks.json", json.dumps(tasks, indent=1) + "\n")
 

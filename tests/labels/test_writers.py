@@ -1,6 +1,7 @@
 """What is written for labelling tools, the readers read as the same boxes."""
 
 import json
+from xml.etree import ElementTree
 
 from single_shot.labels.formats import guess_format, read_source
 from single_shot.labels.writers import WRITERS, Boxes
@@ -47,6 +48,22 @@ def test_a_line_break_in_the_name_of_a_class_moves_no_other_class(tmp_path):
     (found,) = read_source(tmp_path, "yolo")
     assert found.class_names == ("a b", "c d", "e") and not found.faults
     assert found.items[0].labels[0, 0] == 2
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_names_that_no_screen_shows_are_written(tmp_path, name):
+    image_name = "a\x1b[31m\udcff.jpg"  # a byte that is no UTF-8, as Python reads a folder
+    boxes = [Boxes(image_name, SIZE_PX, fractions(IMAGES[0]), np.ones(2))]
+    WRITERS[name](tmp_path, boxes, ("\x1b[2J", "c\x00", "\N{FAMILY}\u200d"))
+    if name == "voc":
+        (path,) = tmp_path.rglob("*.xml")
+        tree = ElementTree.parse(path)
+        assert tree.findtext("filename") == r"a\x1b[31m\udcff.jpg"
+        names = [node.text for node in tree.iter("name")]
+        assert names == [r"\x1b[2J", "\N{FAMILY}\u200d"]
+    if name == "label-studio":
+        (task,) = json.loads((tmp_path / "tasks.json").read_text())
+        assert task["data"]["image"] == "/data/local-files/?d=a%1B%5B31m%FF.jpg"
 
 
 def test_coco_and_label_studio_keep_the_scores(tmp_path):
