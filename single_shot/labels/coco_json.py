@@ -213,5 +213,5 @@ def _raw_image(entry, objects, path, root, repair):
         try:
             size_px = to_size(entry.get("width"), entry.get("height"), repair)
         except ValueError as error:
-            raise AnnotationError(f"{where}: width or height is {error}") from None
+            raise AnnotationError(f"{where}: {error}") from None
     return RawImage(name, root, path, objects, size_px, str(path), "annotation")

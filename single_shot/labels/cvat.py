@@ -65,7 +65,7 @@ def _raw_image(node, path, root, repair):
     try:
         size_px = to_size(node.get("width"), node.get("height"), repair)
     except ValueError as error:
-        message = f"{path}, image {shown(name)}: width or height is {error}"
+        message = f"{path}, image {shown(name)}: {error}"
         raise AnnotationError(message) from None
     shapes = [shape for shape in node if shape.get("label") and shape.tag != "tag"]  # of the image
     objects = [_object(shape, number) for number, shape in enumerate(shapes)]

@@ -70,15 +70,18 @@ def to_side(value: object) -> int:
 
 
 def to_size(width: object, height: object, repair: bool = False) -> tuple[int, int] | None:
-    """Return the width and height of an image in pixels; raise ValueError that says what is wrong.
+    """Return the width and height of an image in pixels; raise ValueError that says which is wrong.
 
     repair: None where both are absent or 0, so that those of the image are taken.
     """
     is_stated = width not in NOT_STATED or height not in NOT_STATED
     if repair and not is_stated:
         return None
-    try:
-        return to_side(width), to_side(height)
-    except ValueError as error:
-        hint = "" if is_stated else ", or have --repair take them from the image"
-        raise ValueError(f"{error}; give the image's pixels{hint}") from None
+    sides = []
+    for name, side in (("width", width), ("height", height)):
+        try:
+            sides.append(to_side(side))
+        except ValueError as error:
+            hint = "" if is_stated else ", or have --repair take them from the image"
+            raise ValueError(f"{name} is {error}; give the image's pixels{hint}") from None
+    return sides[0], sides[1]

@@ -64,7 +64,7 @@ def _read_file(path, images, repair):
     try:
         size_px = to_size(size.get("width"), size.get("height"), repair)
     except ValueError as error:
-        raise AnnotationError(f"{path}: size is {error}") from None
+        raise AnnotationError(f"{path}: size: {error}") from None
     root = Path(images) if images else path.parent.parent / "img"
     found = [_object(each, number) for number, each in enumerate(objects)]
     return RawImage(path.stem, root, path, found, size_px, str(path))

@@ -170,7 +170,7 @@ def _read_raw(tree, path, name, root, choices=AS_FOUND):
     try:
         size_px = to_size(*sides, choices.repair and root is not None)
     except ValueError as error:
-        raise VocError(f"{path}: size/width or size/height is {error}") from None
+        raise VocError(f"{path}: size: {error}") from None
     return RawImage(name, root, path, objects, size_px, str(path))
 
 

@@ -87,7 +87,8 @@ FINDINGS = {
     "odd id": (change(("images", 1), id={}), "bad row", "image 1 of the list: id is a dict, not"),
     "same file": (change(("images", 1), file_name="0.jpg"), "duplicate image", "0.jpg is in"),
     "no file name": (change(("images", 1), file_name=3), "unreadable annotation", "file_name is 3"),
-    "no width": (change(("images", 1), width=0), "unreadable annotation", "width or height is 0"),
+    "no width": (change(("images", 1), width=0), "unreadable annotation", ": width is 0, not from"),
+    "no height": (change(("images", 1), height=0), "unreadable annotation", ": height is 0, not"),
     "outside": (change(("images", 1), file_name="../x.jpg"), "unsafe path", "may lead elsewhere"),
 }
 

@@ -95,7 +95,7 @@ def test_a_bad_object_is_named_and_left_out_only_on_request(tmp_path, name):
 
 BAD_FILES = {
     "cut off": ("Annotations/a.xml", "<annotation><size>", "not safe, well-formed XML"),
-    "no size": ("Annotations/a.xml", "<annotation/>", "size/width or size/height is ''"),
+    "no size": ("Annotations/a.xml", "<annotation/>", "size: width is ''"),
     "entity": (
         "Annotations/a.xml",
         '<!DOCTYPE x [<!ENTITY e "1">]><annotation><size>&e;</size></annotation>',
