@@ -116,6 +116,27 @@ def seconds_of(text):
     return int(number) * {"s": 1, "seconds": 1, "min": 60, "minute": 60, "minutes": 60}[unit]
 
 
+def notes_for_teachers():
+    """Return the notes on each lesson in the overview, by its number."""
+    notes = (NOTEBOOKS / "README.md").read_text().split("\n### ")[1:]
+    return {note.partition(" ")[0]: note for note in notes}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_class_pauses_at_headings_of_the_lesson(path):
+    note = notes_for_teachers()[path.name.partition("_")[0]]
+    pauses = re.findall(r"^- \*(.+?)\.?\*", note, re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", lesson_checks.markdown(stored(path)), re.MULTILINE)
+    assert set(pauses) <= set(headings)
+
+
+def test_the_minutes_of_a_class_and_its_breaks_add_up():
+    overview = (NOTEBOOKS / "README.md").read_text()
+    (plan,) = re.findall(r"^\*\*Four and a half hours\.\*\*.*?(?=\n\n\*\*)", overview, re.M | re.S)
+    minutes = sum(map(int, re.findall(r"^\| (\d+) \|", plan, re.MULTILINE)))
+    assert "with two breaks of ten minutes" in plan and 255 <= minutes + 20 <= 270
+
+
 def test_the_front_page_counts_the_side_rooms():
     rooms = [path for path in LESSONS if not path.name.partition("_")[0].isdigit()]
     assert len(rooms) == 10 and "Ten side rooms" in (ROOT / "README.md").read_text()

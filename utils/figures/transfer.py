@@ -50,7 +50,9 @@ def plot_losses(losses: dict[str, Sequence[float]], title: str) -> Figure:
     ax = figure.subplots()
     for (name, values), color, marker in zip(losses.items(), PALETTE, MARKERS):
         ax.plot(range(1, len(values) + 1), values, marker=marker, color=color, label=name)
-    ax.set(title=title, xlabel="epoch", ylabel="class loss", yscale="log")
+    ax.set(title=title, xlabel="epoch", ylabel="class loss (log scale)", yscale="log")
+    ax.set_yticks((0.5, 1, 2, 5), (0.5, 1, 2, 5))
+    ax.yaxis.set_minor_formatter("")
     ax.legend()
     return figure
 
