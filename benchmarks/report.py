@@ -1,4 +1,4 @@
-"""What both benchmarks print and write: the machine, a table, a record."""
+"""What the benchmarks print and write: the machine, a table, a record."""
 
 import json
 import os

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data import compositing, mascots
+from single_shot.arguments import number
 from single_shot.files import appearing_folder, locked, sha256
 from utils import compat
 from utils.hooks import progress
@@ -238,7 +239,7 @@ def main(arguments=None):
     add("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"])
     add("--out", type=Path, default=DATA_ROOT, metavar="DIR", help="folder to build in")
     add("--force", action="store_true", help="build also what is up to date")
-    add("--workers", type=int, metavar="N", help="processes; default: one per core")
+    add("--workers", type=number(1), metavar="N", help="processes; default: one per core")
     options = parser.parse_args(arguments)
     if options.what == "samples":
         with locked(options.out / "samples"), appearing_folder(options.out / "samples") as folder:

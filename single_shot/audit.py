@@ -11,6 +11,7 @@ the labels where they came from, and prepare them again.
 
 import functools
 import hashlib
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -213,7 +214,7 @@ def write_audit(folder: Path, dataset: PreparedDataset, ranked: Sequence) -> lis
         )
     write_json(folder / "audit.json", content)
     images = dict.fromkeys(each["image"] for each in content)
-    write_whole(folder / "images.txt", "".join(f"{image}\n" for image in images))
+    write_whole(folder / "images.txt", os.fsencode("".join(f"{image}\n" for image in images)))
     if ranked:
         write_figure(folder / "audit.png", draw_suspicions(dataset, ranked))
     else:

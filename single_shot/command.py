@@ -6,6 +6,7 @@ the doctor runs where nothing else can.
 """
 
 import json
+import os
 import signal
 import sys
 from argparse import Namespace
@@ -14,6 +15,7 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
+from single_shot.answer import Answer
 from single_shot.arguments import Parser
 from single_shot.labels.numbers_in_text import printable
 from utils.files import InputError
@@ -91,7 +93,18 @@ def carry_out(part: ModuleType, options: Namespace) -> int:
             f"{place}: {error.strerror}; make room or choose a folder that is yours to write in"
         )
         return UNUSABLE
-    print(json.dumps(answer.content, indent=1) if options.json else answer.text)
+    return say(answer, options.json)
+
+
+def say(answer: Answer, as_json: bool) -> int:
+    """Print an answer; return the exit status."""
+    try:
+        print(json.dumps(answer.content, indent=1) if as_json else answer.text, flush=True)
+    except BrokenPipeError:  # who reads has had enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+    except OSError as error:
+        complain(f"standard output: {error.strerror}")
+        return UNUSABLE
     return answer.status
 
 

@@ -68,14 +68,18 @@ def rows_of(
 def sources_of(path: Path, out: Path) -> list[Path]:
     """Return the images and films under a folder, in order of their names, or the one file.
 
-    What is in the folder out, where an earlier run may have left pictures, is none of them.
-    Raises RecordError where there is none.
+    What is in a folder out below it, where an earlier run may have left pictures, is none of them.
+    Raises RecordError where there is none, or where they would be written over.
     """
     if not path.is_dir():
         return [path]
+    if out.resolve() == path.resolve():
+        raise RecordError(f"{out}: holds the images; choose another folder for the results (--out)")
     found = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES + FILMS and p.is_file()]
     found = [p for p in found if not is_hidden(p, path)]
-    found = sorted(p for p in found if out.resolve() not in p.resolve().parents)
+    if path.resolve() in out.resolve().parents:
+        found = [p for p in found if out.resolve() not in p.resolve().parents]
+    found.sort()
     if not found:
         raise RecordError(f"{path}: holds no image or film ({', '.join(SUFFIXES + FILMS)})")
     return found

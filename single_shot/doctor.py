@@ -21,6 +21,7 @@ from pathlib import Path
 
 from single_shot.answer import Answer
 from utils import compat
+from utils.files import InputError
 
 PYTHONS = ((3, 10), (3, 13))  # first and last
 NUMPYS = ((1, 23, 5), (2, 3))  # from the first to below the second
@@ -302,10 +303,16 @@ def run(options: Namespace) -> Answer:
     absent = not any(map(installed_version, MXNET_PACKAGES))
     if absent and python.exists() and not running_in(python.parents[1]):
         command = [str(python), "-m", "single_shot", "doctor", "--json"]
-        child = subprocess.run(
-            command, cwd=compat.ROOT, stdout=subprocess.PIPE, text=True, check=False
-        )
-        findings = [Finding(**each) for each in json.loads(child.stdout)["findings"]]
+        try:
+            child = subprocess.run(
+                command, cwd=compat.ROOT, stdout=subprocess.PIPE, text=True, check=False
+            )
+            findings = [Finding(**each) for each in json.loads(child.stdout)["findings"]]
+        except (OSError, ValueError):
+            raise InputError(
+                f"{python}: does not run here, as one copied from another machine may not; "
+                "`make clean` and `make setup` make it anew"
+            ) from None
         head = (
             f"This is {sys.executable}, which lacks the packages.\n"
             f"{python.parents[1]} has them and is not in use.\n"

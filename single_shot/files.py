@@ -77,6 +77,7 @@ def locked(folder: Path, waiting: Callable[[], object] | None = None) -> Iterato
 
     waiting: called before this process waits for another one; without it, Locked is raised.
     """
+    folder = Path(os.path.abspath(folder))  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{folder.name}.lock"), "w") as file:
         try:

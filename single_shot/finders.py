@@ -77,6 +77,8 @@ def open_finder(path: Path, engine: str = MXNET, calibrate: str | None = None) -
     engine: for a checkpoint, one of ENGINES; calibrate: the source that MXNET_INT8 needs.
     Raises InputError, which names the file or the option, and the fix.
     """
+    if calibrate and engine != MXNET_INT8:
+        raise InputError(f"--calibrate is for --engine {MXNET_INT8}; leave it out")
     if path.suffix == ".onnx":
         if engine == MXNET_INT8:
             raise InputError(

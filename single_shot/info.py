@@ -11,6 +11,7 @@ from pathlib import Path
 
 from single_shot.answer import Answer
 from single_shot.files import sha256
+from single_shot.labels.numbers_in_text import printable
 from single_shot.onnx_graph.seal import KEY
 from single_shot.onnx_runtime import checked_facts, read_onnx
 from single_shot.prepared_folder import read_manifest
@@ -57,7 +58,7 @@ def run(options: Namespace) -> Answer:
 
 def shown(value: object) -> str:
     """Return a value on one line."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return printable(value) if isinstance(value, str) else json.dumps(value)
 
 
 def after_stop(options: Namespace) -> str:

@@ -117,9 +117,10 @@ def prepare(options: Namespace) -> tuple[dict, list[str]]:
 
     Raises InputError, FaultsFound among them.
     """
-    folder, refused = options.out, options.out.with_name(f"{options.out.name}.findings")
+    folder = options.out
     if folder.exists():
         raise AnnotationError(f"{folder}: exists; remove it or choose another folder (--out)")
+    refused = folder.with_name(f"{folder.name}.findings")
     source = understand(options)
     remove_report(refused)
     faults = [finding for finding in source.findings if finding.is_fault]

@@ -29,10 +29,13 @@ def add_source(parser: ArgumentParser) -> None:
 def name_of(options: Namespace) -> str:
     """Return what the source is called, for the name of a folder of results.
 
-    Raises InputError unless there is one source.
+    Raises InputError unless there is one source, and for options of VOC's with another.
     """
     if bool(options.source) == bool(options.voc):
         raise InputError("name one source of labelled pictures: SOURCE, or --voc FOLDER:SET")
+    for name in ("drop_bad", "voc_val", "classes") if options.source else ():
+        if getattr(options, name, None):
+            raise InputError(f"--{name.replace('_', '-')} is for --voc; leave it out with SOURCE")
     return Path(options.source or parts_of(options.voc)[0][0]).resolve().name
 
 

@@ -48,6 +48,8 @@ def run(options: Namespace) -> Answer:
         raise InputError(f"{options.out}: exists; remove it or choose another folder (--out)")
     root = options.source if options.source.is_dir() else options.source.parent
     paths = [p for p in sources_of(options.source, options.out) if p.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise InputError(f"{options.source}: no image, and none below it ({', '.join(SUFFIXES)})")
     names = [str(path.relative_to(root)) for path in paths]
     label_paths(options.format, names)  # which may refuse them
     detector = load_detector(options.checkpoint, best_context())

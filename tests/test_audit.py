@@ -5,7 +5,7 @@ import re
 import shutil
 
 from single_shot import audit, memory
-from single_shot.audit import draw_suspicions, parts_of, pooled
+from single_shot.audit import draw_suspicions, parts_of, pooled, write_audit
 from single_shot.command import main
 from single_shot.prepared_folder import open_prepared
 from single_shot.suspicions import Suspicion, rank, suspicions_of
@@ -138,6 +138,15 @@ def test_an_audit_writes_its_list_and_goes_on_where_it_was_stopped(prepared, tmp
     assert main([*words, "--recipe", "lesson"]) == 0
     again = json.loads((out / "audit.json").read_text())
     assert again == content and next(out.glob("part-0-*.npz")).stat().st_mtime_ns == kept[0]
+
+
+def test_a_name_that_is_no_utf8_gets_into_the_list(prepared, tmp_path):
+    dataset = open_prepared(prepared, "train")
+    dataset.images = ["caf\udce9.jpg"] * len(dataset)  # as Python reads such a name
+    ranked = rank(dataset.labels, [np.zeros((0, 6))] * len(dataset))
+    write_audit(tmp_path / "audit", dataset, ranked)
+    names = (tmp_path / "audit/images.txt").read_bytes().splitlines()
+    assert names == [b"caf\xe9.jpg"] and (tmp_path / "audit/audit.png").exists()
 
 
 def test_parts_are_data_sets_of_their_own(prepared):

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import re
 
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed, share
-from single_shot.command import PARTS, carry_out, main
+from single_shot.command import PARTS, carry_out, main, say
+from single_shot.info import shown
 from utils.files import InputError
 
 import pytest
@@ -123,3 +125,32 @@ def test_the_command_is_named_as_it_can_be_typed_again(monkeypatch):
     assert program() == "single-shot"
     monkeypatch.setattr("sys.argv", ["/somewhere/single_shot/__main__.py", "train"])
     assert program() == "python3 -m single_shot"
+
+
+class Pipe:
+    """A standard output that cannot be written to."""
+
+    def __init__(self, error):
+        self.error = error
+        self.file = os.open(os.devnull, os.O_WRONLY)
+
+    def fileno(self):
+        return self.file
+
+    def write(self, text):
+        raise self.error
+
+    def flush(self):
+        pass
+
+
+def test_a_reader_that_has_had_enough_is_no_fault(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", Pipe(BrokenPipeError()))
+    assert say(Answer("much", {}, 1), as_json=False) == 1
+    monkeypatch.setattr("sys.stdout", Pipe(OSError(28, "No space left on device")))
+    assert say(Answer("much", {}), as_json=True) == 2
+    assert capsys.readouterr().err == "standard output: No space left on device\n"
+
+
+def test_what_a_file_says_does_nothing_to_a_terminal():
+    assert shown("x\x1b]0;title\x07") == r"x\x1b]0;title\x07" and shown(["a"]) == '["a"]'

@@ -91,6 +91,7 @@ def test_a_crop_drops_what_has_its_centre_outside_and_clips_the_rest():
 
 def test_windows_are_parts_of_the_image_of_moderate_shape():
     seed_everything(0)
+    assert {tuple(data.draw_window(1, 1)) for _ in range(99)} == {(0, 0, 1, 1)}
     windows = np.array([data.draw_window(60, 40) for _ in range(500)])
     shares = (windows[:, 2:] - windows[:, :2]) / (60, 40)
     assert (windows[:, :2] >= 0).all() and (windows[:, 2:] <= (60, 40)).all()

@@ -106,6 +106,22 @@ def test_what_cannot_run_is_said(tmp_path, monkeypatch, capsys, checkpoint, sour
     assert message in capsys.readouterr().err
 
 
+def test_results_are_never_written_over_the_images(tmp_path, capsys):
+    folder = folder_with(tmp_path)
+    assert run(folder, folder) == 2
+    assert "in: holds the images; choose another folder for the results (--out)" in (
+        capsys.readouterr().err
+    )
+    assert sorted(path.name for path in folder.iterdir()) == ["a.jpg", "z.jpg"]
+    assert run(folder, tmp_path) == 0  # above them: nothing of theirs is written over
+    assert [file["file"] for file in table_of(tmp_path)["files"]] == ["a.jpg", "z.jpg"]
+
+
+def test_an_option_without_use_is_refused(tmp_path, capsys):
+    assert run(GOOD, tmp_path / "out", "--calibrate", "nowhere") == 2
+    assert "--calibrate is for --engine mxnet-int8; leave it out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "size", [(3000, 5), (1, 1), (2, 2), (1, 3000)], ids=["thin", "one", "two", "tall"]
 )

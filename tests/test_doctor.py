@@ -268,10 +268,10 @@ def test_report_names_cause_and_fix():
     ]
 
 
-def run_command(*python_options, folder=ROOT, arguments=("doctor",)):
+def run_command(*python_options, folder=ROOT, arguments=("doctor",), module=("-m", "single_shot")):
     """Run the command as a user does, in a fresh interpreter, from a folder that holds it."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    words = [sys.executable, *python_options, "-m", "single_shot", *arguments]
+    words = [sys.executable, *python_options, *module, *arguments]
     return subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -321,9 +321,21 @@ def test_an_environment_that_is_not_in_use_is_seen(tmp_path):
     assert child.stdout.endswith("MXNet  ok      mxnet 1.9.1\n")
 
 
-def test_a_command_finds_the_environment_by_itself(tmp_path):
+def test_an_environment_that_does_not_run_is_named_with_its_cure(tmp_path):
+    make_environment(tmp_path, "no library")
+    child = run_command("-S", folder=tmp_path)
+    assert child.returncode == 2 and child.stderr.count("\n") == 1
+    assert child.stderr.startswith(f"{tmp_path}/.venv/bin/python: does not run here")
+    assert "`make clean` and `make setup`" in child.stderr
+
+
+@pytest.mark.parametrize(
+    "module", [("-m", "single_shot"), ("-msingle_shot",), ("-um", "single_shot")]
+)
+def test_a_command_finds_the_environment_by_itself(tmp_path, module):
     make_environment(tmp_path)
-    child = run_command("-S", folder=tmp_path, arguments=["detect", "a.params", "b c"])
+    words = {"folder": tmp_path, "arguments": ["detect", "a.params", "b c"], "module": module}
+    child = run_command("-S", **words)
     assert (child.returncode, child.stdout) == (0, "in .venv: -m single_shot detect a.params b c\n")
     shutil.rmtree(tmp_path / ".venv")
     child = run_command("-S", folder=tmp_path, arguments=["detect"])

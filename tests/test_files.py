@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from single_shot.files import Locked, appearing_folder, locked, sha256, write_whole
 from utils.files import process_id, replace_atomically
@@ -120,3 +121,10 @@ def test_another_process_is_kept_out_until_it_ends(tmp_path):
     waited = []
     with locked(tmp_path / "set", lambda: waited.append(1)):
         assert waited == [] and not (tmp_path / "set").exists()
+
+
+def test_the_folder_one_stands_in_can_be_locked(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    monkeypatch.chdir(tmp_path / "set")
+    with locked(Path(".")), pytest.raises(Locked):
+        locked(tmp_path / "set").__enter__()

@@ -21,3 +21,8 @@ def test_step_drops_rises_then_falls_tenfold():
     expected = [0.1 / 3, 0.2 / 3, *[0.1] * 6, 0.01, 0.01, 0.001, 0.001]
     np.testing.assert_allclose(rates, expected)
     assert step_drops(0, 12, 0.1, warmup=0, drops=(0.5,)) == pytest.approx(0.1)
+
+
+def test_one_cycle_may_rise_to_the_end():
+    rates = [one_cycle(step, 10, peak=0.01, warmup=1) for step in range(10)]
+    assert rates == sorted(rates) and rates[-1] == 0.01

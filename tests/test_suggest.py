@@ -49,6 +49,15 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(photos, tmp_
     assert "exists; remove it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["fotos", "clips"])
+def test_where_no_image_is_nothing_is_made(tmp_path, name, capsys):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").touch()
+    words = ["suggest", str(CHECKPOINT), str(tmp_path / name), "--out", str(tmp_path / "out")]
+    assert main(words) == 2 and not (tmp_path / "out").exists()
+    assert f"{name}: no image, and none below it (.jpg" in capsys.readouterr().err
+
+
 def test_two_pictures_of_one_name_are_refused_before_any_is_looked_at(
     photos, tmp_path, capsys, monkeypatch
 ):

@@ -260,6 +260,9 @@ def test_results_have_a_place_of_their_own():
         (["--recipe", "ssdlite", "--image-size", "100"], "SSDLite wants a multiple of 32"),
         (["--image-size", "99999"], "GB are free; lower --batch-size"),
         (["--voc", "VOC2007:trainval"], "name one source of labelled pictures"),
+        (["--drop-bad"], "--drop-bad is for --voc; leave it out with SOURCE"),
+        (["--voc-val", "VOC2007:test"], "--voc-val is for --voc; leave it out"),
+        (["--classes", "a"], "--classes is for --voc; leave it out"),
     ],
 )
 def test_what_cannot_begin_is_said(folder, tmp_path, capsys, words, message):

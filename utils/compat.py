@@ -10,6 +10,7 @@ import ctypes
 import functools
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ def enter_environment(arguments: Sequence[str]) -> None:
 
     arguments: of this process, with the interpreter. The doctor stays, to tell where it is.
     """
-    words = arguments[arguments.index("-m") + 1 :] if sys.argv[:1] == ["-m"] else []
+    words = module_and_words(arguments) if sys.argv[:1] == ["-m"] else []
     to_doctor = words[:2] == ["single_shot", "doctor"]
     if words[:1] not in COMMANDS or to_doctor or importlib.util.find_spec("mxnet"):
         return
@@ -107,6 +108,17 @@ def enter_environment(arguments: Sequence[str]) -> None:
             f"MXNet is not installed here: run `make setup` in {ROOT}, then repeat the command"
         )
     os.execv(python, [str(python), "-m", *words])
+
+
+def module_and_words(arguments: Sequence[str]) -> list[str]:
+    """Return the module that Python was started with and what follows, from `sys.orig_argv`.
+
+    As in `-m NAME WORD`, `-mNAME WORD` and `-um NAME WORD`.
+    """
+    for place, word in enumerate(arguments):
+        if found := re.fullmatch(r"-[a-zA-VY-Z]*?m(.*)", word):  # W and X take the rest of a word
+            return [*filter(None, found.groups()), *arguments[place + 1 :]]
+    return []
 
 
 def prepare() -> None:

@@ -103,7 +103,7 @@ def draw_window(width: int, height: int) -> np.ndarray:
     """
     scale = np.random.uniform(0.3, 1)
     ratio = np.random.uniform(max(0.5, scale**2), min(2, scale**-2)) ** 0.5
-    size = int(width * scale * ratio), int(height * scale / ratio)
+    size = max(1, int(width * scale * ratio)), max(1, int(height * scale / ratio))
     left, top = np.random.randint(width - size[0] + 1), np.random.randint(height - size[1] + 1)
     return np.array([left, top, left + size[0], top + size[1]])
 

@@ -31,7 +31,7 @@ def one_cycle(step: int, num_steps: int, peak: float, warmup: float) -> float:
     After Smith and Topin, Super-Convergence, 2018.
     """
     position = (step + 1) / num_steps
-    if position < warmup:
+    if position < warmup or warmup == 1:
         start, end, progress = peak / 25, peak, position / warmup
     else:
         start, end, progress = peak, peak / 1000, (position - warmup) / (1 - warmup)

@@ -52,6 +52,7 @@ def test_modes_show_their_value_and_their_posts():
 
 def test_lines_have_names_and_styles_of_their_own():
     lines = {"one": ([0, 1], [1, 0.5]), "two": ([0, 1], [0.9, 0.1])}
+    assert len(plot_scores(dict.fromkeys("abcd", lines["one"]), "", "", "").axes[0].lines) == 4
     (ax,) = labelled(plot_scores(lines, "Title", "x", "y"))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
     assert len({line.get_linestyle() for line in ax.lines}) == 2

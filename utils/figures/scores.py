@@ -1,5 +1,6 @@
 """Figures of the evaluation lesson: how a score comes about, and what it is made of."""
 
+import itertools
 from collections.abc import Sequence
 
 from utils.average_precision import MODES, average_precision, interpolate_precision
@@ -60,7 +61,7 @@ def plot_scores(lines: dict, title: str, xlabel: str, ylabel: str) -> Figure:
     """Return a figure of scores; lines: dict of pairs (x, y) by name."""
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
     ax = figure.subplots()
-    for (name, (x, y)), style in zip(lines.items(), LINE_STYLES, strict=False):
+    for (name, (x, y)), style in zip(lines.items(), itertools.cycle(LINE_STYLES)):
         ax.plot(x, y, style, label=name)
     ax.legend()
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.03))
