@@ -99,7 +99,7 @@ matrix: ## unit tests and lessons (smoke) under every supported Python installed
 lock: setup ## resolve pyproject.toml into the locks and conda environments (UPGRADE=1: newest)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(python) tools/lock.py $(if $(UPGRADE),--upgrade)
 
-clean: ## remove .venv, downloads, built data and build/
+clean: ## remove .venv, its downloads, built data, build/ and caches; what `fetch` brought stays
 	rm -rf .venv .cache build data/single data/multi data/voc_multi data/.*.lock *.egg-info
-	rm -rf .pytest_cache .ruff_cache .hypothesis
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -618,8 +618,8 @@ DEFECTS = [
     Defect(
         "the schedule lags a step behind",
         "utils/training.py",
-        "position = (step + 1) / num_steps\n    if position < warmup:",
-        "position = step / num_steps\n    if position < warmup:",
+        "position = (step + 1) / num_steps\n    if position < warmup or warmup == 1:",
+        "position = step / num_steps\n    if position < warmup or warmup == 1:",
         ("tests/test_schedules.py", "-k", "one_cycle"),
     ),
     Defect(

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,8 +99,27 @@ def test_make_alone_lists_every_target():
     assert {"setup", "run", "test", "lab", "data", "train", "check", "matrix", "clean"} < {*targets}
 
 
-def test_workflow_pins_every_action():
-    text = (ROOT / ".github" / "workflows" / "test.yml").read_text()
-    uses = re.findall(r"uses: (.+)", text)
+def test_clean_removes_every_cache():
+    command = ["make", "--dry-run", "--no-print-directory", "clean"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ignored = (ROOT / ".devcontainer" / "Dockerfile.dockerignore").read_text()
+    caches = set(re.findall(r"[.\w]*cache\w*", ignored))
+    assert {".cache", ".mypy_cache", ".ruff_cache"} <= caches <= {*printed.split()}
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pin_every_action(path):
+    uses = re.findall(r"uses: (.+)", path.read_text())
     assert uses
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", use) for use in uses)
+
+
+def test_the_condition_in_turn_has_commits_to_count():
+    """`--condition turn` goes by their number, which is 1 in a shallow clone."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    checkout, *_ = workflow["jobs"]["test"]["steps"]
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert checkout["with"] == {"persist-credentials": False, "fetch-depth": 0}

@@ -28,7 +28,7 @@ def clone(tmp_path):
         (clone / folder).mkdir(parents=True)
     shutil.copy(ROOT / "tools/lab", clone / "tools/lab")
     shutil.copy(ROOT / ".gitignore", clone / ".gitignore")
-    for name in ("00_tour.ipynb", "README.md", "solutions/00_tour.ipynb"):
+    for name in ("00_tour.ipynb", "README.md", "glossary.md", "solutions/00_tour.ipynb"):
         (clone / "notebooks" / name).write_text(f"as stored: {name}")
     (clone / "README.md").write_text("")
     (clone / ".venv/bin/python").write_text(PYTHON)
@@ -56,7 +56,8 @@ def test_a_working_copy_is_opened_on_the_tour(clone):
     )
     copy = clone / "work/notebooks/00_tour.ipynb"
     assert copy.read_text() == "as stored: 00_tour.ipynb" and not copy.is_symlink()
-    assert (clone / "work/notebooks/solutions/00_tour.ipynb").exists()
+    for name in ("README.md", "glossary.md", "solutions/00_tour.ipynb"):
+        assert (clone / "work/notebooks" / name).exists()
     assert (clone / "work/data").is_dir() and (clone / "work/utils").is_dir()
     settings = json.loads((clone / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
     assert settings["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+from argparse import ArgumentParser
 
 from single_shot import launch
 from single_shot.cluster.hosts import Host, is_this_machine, placed, read_hosts
@@ -46,11 +47,27 @@ def test_the_job_and_the_rank_are_found_in_the_environment(name):
         ({"SLURM_PROCID": "0", "DMLC_NUM_SERVER": "two"}, "DMLC_NUM_SERVER is 'two'"),
         ({"SLURM_PROCID": "0", "DMLC_PS_ROOT_URI": ""}, "DMLC_PS_ROOT_URI: set it"),
         ({"SLURM_PROCID": "0", "DMLC_NUM_WORKER": "0"}, "0 workers"),
+        ({"DMLC_PS_ROOT_PORT": "65536"}, "DMLC_PS_ROOT_PORT is '65536': .* from 1 to 65535"),
     ],
 )
 def test_an_environment_without_a_job_is_explained(variables, message):
     with pytest.raises(InputError, match=message):
         job_here(VARIABLES | variables)
+
+
+@pytest.mark.parametrize(
+    "name, option, least",
+    [("DMLC_PS_ROOT_PORT", "--port", 1), ("SINGLE_SHOT_PATIENCE", "--patience", 5)],
+)
+def test_a_variable_begins_where_its_option_does(name, option, least):
+    parser, variables = ArgumentParser(), VARIABLES | {"SLURM_PROCID": "0"}
+    launch.add_arguments(parser)
+    parser.parse_args([option, str(least), "train"])
+    job_here(variables | {name: str(least)})
+    with pytest.raises(SystemExit):
+        parser.parse_args([option, str(least - 1), "train"])
+    with pytest.raises(InputError, match=f"{name} is '{least - 1}': .* whole number from {least} "):
+        job_here(variables | {name: str(least - 1)})
 
 
 def test_facts_change_with_the_code(tmp_path, monkeypatch):

@@ -138,6 +138,19 @@ def manifest_of(out):
     return json.loads((out / "manifest.json").read_text())
 
 
+def test_what_the_sets_decide_together_is_said_once(tmp_path, capfd):
+    """Labels of the held-out set, which has no last class, were once shifted without a word."""
+    for place, ids, first in (("train", (1, 2, 3), 0), ("val", (1, 2, 2), 6)):
+        source = write_source(tmp_path / "set" / place, "yolo", GOOD[first : first + 3])
+        for number, each in enumerate(ids):
+            (source / "images" / f"{number}.jpg").write_bytes(jpeg(number + first))
+            (source / "labels" / f"{number}.txt").write_text(f"{each} 0.5 0.5 0.5 0.5\n")
+    out = tmp_path / "out"
+    assert run(tmp_path / "set", out, "--classes", *NAMES) == 0
+    assert capfd.readouterr().out.count("the first class is 1") == 1
+    assert manifest_of(out)["num_objects"]["val"] == dict(zip(NAMES, (1, 2, 0), strict=True))
+
+
 @pytest.fixture
 def own_sets(tmp_path):
     """A source with sets of its own, of which one held-out picture is a near copy of another's."""

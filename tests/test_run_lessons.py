@@ -96,6 +96,23 @@ def test_no_lessons_is_an_error(run_lessons, tmp_path, capsys):
     assert f"no lessons: {tmp_path}" in capsys.readouterr().out
 
 
+def test_lessons_by_number(run_lessons, tmp_path, monkeypatch):
+    for name in ("05_targets", "05b_target_traps", "12_training_on_voc"):
+        write_lesson(tmp_path, name)
+    ran = []
+
+    def run_all(paths, *_):
+        ran.extend(path.stem for path in paths)
+        return [run_lessons.Result(path.stem, path.stem, 1.0) for path in paths]
+
+    monkeypatch.setattr(run_lessons, "run_all", run_all)
+    folders = ["--notebooks", str(tmp_path), "--output", str(tmp_path / "build")]
+    assert run_lessons.main([*folders, "--lessons", "12", "05"]) == 0
+    assert ran == ["05_targets", "12_training_on_voc"]
+    with pytest.raises(SystemExit, match="no lesson 0, 99; there are 05, 05b, 12"):
+        run_lessons.main([*folders, "--lessons", "05", "0", "99"])
+
+
 def test_remaining_time_comes_from_the_earlier_run_or_the_mean(run_lessons, tmp_path):
     results = [run_lessons.Result("a", "A", 10.0), run_lessons.Result("b", "B", 30.0, "broken")]
     run_lessons.write_results(results, "class", tmp_path)

@@ -55,13 +55,18 @@ def test_one_thread_is_the_default(run_tests, tmp_path):
 
 def test_lessons_by_number(run_tests, tmp_path):
     (tmp_path / "notebooks/solutions").mkdir()
-    for name in ("05_targets", "12_training_on_voc", "solutions/05_targets"):
+    for name in ("05_targets", "05b_target_traps", "12_training_on_voc", "solutions/05_targets"):
         (tmp_path / f"notebooks/{name}.ipynb").write_text("")
-    names = [str(p.relative_to(tmp_path / "notebooks")) for p in run_tests.lesson_paths()]
-    assert names == ["12_training_on_voc.ipynb", "05_targets.ipynb", "solutions/05_targets.ipynb"]
-    assert len(run_tests.lesson_paths(["05"])) == 2
-    with pytest.raises(SystemExit, match="no lesson 99; there are 05, 12"):
-        run_tests.lesson_paths(["99"])
+
+    def names(*numbers):
+        paths = run_tests.lesson_paths(numbers)
+        return [str(path.relative_to(tmp_path / "notebooks").with_suffix("")) for path in paths]
+
+    both = ["05_targets", "solutions/05_targets"]
+    assert names() == ["12_training_on_voc", both[0], "05b_target_traps", both[1]]
+    assert names("05") == both and names("05b") == ["05b_target_traps"]
+    with pytest.raises(SystemExit, match="no lesson 0, 99; there are 05, 05b, 12"):
+        names("05", "0", "99")
 
 
 def test_the_turn_goes_through_all_conditions(run_tests, monkeypatch):

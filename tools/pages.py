@@ -9,6 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from single_shot.files import write_whole
+
 import nbformat
 from jinja2 import DictLoader
 from latex2mathml.converter import convert
@@ -79,14 +81,6 @@ def title_of(notebook, default):
     texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     heading = re.search(r"^# +(.+)$", "\n".join(texts), re.MULTILINE)
     return heading.group(1).strip() if heading else default
-
-
-def write(path, text):
-    """Write a file in one step, so that nobody finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def navigation(names, name, up=""):
@@ -176,13 +170,13 @@ def write_page(notebook, source, output, names):
     }
     linked, drawn = without_formulas(with_links_to_pages(notebook, source, output, names))
     page, _ = exporter.from_notebook_node(linked, resources)
-    write(output, re.sub(r"formula\d{4}", lambda match: drawn[match.group()], page))
+    write_whole(output, re.sub(r"formula\d{4}", lambda match: drawn[match.group()], page))
 
 
 def write_pages(notebook, path, output, names=()):
     """Write an executed lesson, its page and that of its solutions, which are not executed."""
     names = list(names) or [path.stem]
-    write(output / path.name, nbformat.writes(notebook))
+    write_whole(output / path.name, nbformat.writes(notebook))
     write_page(notebook, path, output / f"{path.stem}.html", names)
     solutions = path.parent / "solutions" / path.name
     if solutions.exists():
@@ -197,4 +191,4 @@ def write_index(results, profile, output):
         for r in results
     ]
     page = INDEX.format(style=STYLE, profile=profile, rows="\n".join(rows))
-    write(Path(output) / "index.html", page)
+    write_whole(Path(output) / "index.html", page)

@@ -20,13 +20,14 @@ from functools import partial
 from pathlib import Path
 
 from single_shot.arguments import Parser
+from single_shot.files import write_whole
 from utils.compat import core_count
 from utils.context import run_profile
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from pages import title_of, write, write_index, write_pages
+from pages import title_of, write_index, write_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME_LIMIT = 900  # seconds for one lesson
@@ -95,6 +96,17 @@ class Progress:
         return f"remaining about {clock(max(0, rest) / self.num_workers)}"
 
 
+def with_numbers(paths, numbers):
+    """Return the notebooks of the lessons with these numbers, all if there are none.
+
+    numbers: such as "05", which is not "05b". Raises SystemExit where one is no lesson's.
+    """
+    known = {path.name.partition("_")[0] for path in paths}
+    if unknown := sorted(set(numbers) - known):
+        raise SystemExit(f"no lesson {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return [path for path in paths if path.name.partition("_")[0] in (numbers or known)]
+
+
 def longest_first(paths, expected=()):
     """Return notebooks in the order in which several workers are done with them soonest.
 
@@ -161,7 +173,7 @@ def write_results(results, profile, output):
     results = sorted(results, key=lambda result: result.lesson)
     write_index(results, profile, output)
     summary = {"profile": profile, "lessons": [asdict(result) for result in results]}
-    write(output / "results.json", json.dumps(summary, indent=1) + "\n")
+    write_whole(output / "results.json", json.dumps(summary, indent=1) + "\n")
 
 
 def earlier_times(output, profile):
@@ -219,10 +231,10 @@ def main(arguments=None):
     profile = run_profile().name
     paths = sorted(options.notebooks.glob("[0-9]*.ipynb"))
     names = [path.stem for path in paths]
-    paths = [path for path in paths if path.name.startswith(tuple(options.lessons or ("",)))]
     if not paths:
         print(f"no lessons: {options.notebooks} holds no notebook whose name begins with a digit")
         return 1
+    paths = with_numbers(paths, options.lessons)
     options.output.mkdir(parents=True, exist_ok=True)
     print(f"run {len(paths)} lessons with profile {profile}", flush=True)
     results = run_all(paths, names, profile, options)

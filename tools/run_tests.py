@@ -20,7 +20,7 @@ from pathlib import Path
 from single_shot.arguments import Parser
 from utils.compat import core_count
 
-from run_lessons import longest_first
+from run_lessons import longest_first, with_numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "tests"
@@ -98,12 +98,7 @@ def lesson_paths(numbers=()):
 
     Raises SystemExit where a number is no lesson's.
     """
-    paths = sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb"))
-    unknown = [number for number in numbers if not any(p.name.startswith(number) for p in paths)]
-    if unknown:
-        known = ", ".join(sorted({path.name.partition("_")[0] for path in paths}))
-        raise SystemExit(f"run_tests: no lesson {', '.join(unknown)}; there are {known}")
-    paths = [path for path in paths if path.name.startswith(tuple(numbers or ("",)))]
+    paths = with_numbers(sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb")), numbers)
     return longest_first(paths)  # so that no worker is left alone with one at the end
 
 

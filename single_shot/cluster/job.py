@@ -1,6 +1,7 @@
 """A job: one scheduler, some servers and some workers, each a process with a rank."""
 
 import hashlib
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -66,13 +67,16 @@ class Job:
 def job_here(variables: Mapping[str, str] = os.environ) -> tuple[Job, int]:
     """Return the Job that environment variables describe, and the rank of this process.
 
-    Raises InputError for a variable that is missing or no number, and for a rank out of bounds.
+    Raises InputError for a variable that is missing or no number, and for one out of bounds.
     """
 
-    def whole(name, default=""):
+    def whole(name, default="", least=0, most=math.inf):
         text = variables.get(name, default)
-        if not text.isdecimal():
-            raise InputError(f"environment variable {name} is {text!r}: set it to a whole number")
+        if not (text.isdecimal() and least <= int(text) <= most):
+            bounds = f"from {least} on" if most == math.inf else f"from {least} to {most}"
+            raise InputError(
+                f"environment variable {name} is {text!r}: set it to a whole number {bounds}"
+            )
         return int(text)
 
     root = variables.get("DMLC_PS_ROOT_URI")
@@ -82,11 +86,11 @@ def job_here(variables: Mapping[str, str] = os.environ) -> tuple[Job, int]:
         )
     job = Job(
         root=root,
-        port=whole("DMLC_PS_ROOT_PORT"),
+        port=whole("DMLC_PS_ROOT_PORT", least=1, most=65535),
         num_servers=whole("DMLC_NUM_SERVER"),
         num_workers=whole("DMLC_NUM_WORKER"),
         name=variables.get("SINGLE_SHOT_JOB", ""),
-        patience=whole("SINGLE_SHOT_PATIENCE", str(PATIENCE)),
+        patience=whole("SINGLE_SHOT_PATIENCE", str(PATIENCE), least=5),
     )
     names = [name for name in RANKS if name in variables]
     if not names:

@@ -48,7 +48,8 @@ class Choices:
     are `displayed` or as they are `stored`. columns: names of the columns of a CSV file without a
     header. repair: mend what can be mended in one way only, and say so. without_objects: what
     images without any object are, `background` or not labelled yet (`leave-out`). progress: wraps
-    what takes long to go through, with the options `desc` and `unit` of tqdm.
+    what takes long to go through, with the options `desc` and `unit` of tqdm. alone: what is read
+    is the whole set; else it is `Located`, and waits for the other parts of the set.
     """
 
     origin: int | None = None
@@ -57,6 +58,7 @@ class Choices:
     repair: bool = False
     without_objects: str = "background"
     progress: Callable = unwatched
+    alone: bool = True
 
 
 AS_FOUND = Choices()  # the set decides, and nothing is repaired
@@ -117,6 +119,22 @@ class LocatedImage:
     orientation: int = UPRIGHT
 
 
+@dataclass(frozen=True, kw_only=True)
+class Located(Annotations):
+    """A part of a source whose images were found, without items until `check_together`.
+
+    source: the file or folder, for messages. form: BoxForm as the format has it. images:
+    LocatedImages. led_elsewhere: how many of their names were found by their last parts.
+    ids_from_one: as for `assemble`.
+    """
+
+    source: Path
+    form: BoxForm
+    images: list
+    led_elsewhere: int
+    ids_from_one: bool
+
+
 def assemble(
     source: Path,
     raw_images: Sequence[RawImage],
@@ -124,12 +142,14 @@ def assemble(
     class_names: Sequence[str] | None,
     findings: Sequence[Finding] = (),
     choices: Choices = AS_FOUND,
+    ids_from_one: bool = False,
 ) -> Annotations:
     """Return the Annotations of what a reader has parsed.
 
     source: the file or folder, for messages. form: BoxForm. class_names: None takes all names that
-    occur, in alphabetical order. findings: those of the reader. choices: Choices. Bad objects are
-    left out of the labels, images with a fault of their own altogether.
+    occur, in alphabetical order. findings: those of the reader. choices: Choices. ids_from_one:
+    the format's class ids begin there. Bad objects are left out of the labels, images with a fault
+    of their own altogether. What is not read alone is returned as Located.
     Raises AnnotationError where there is no class, or fractions stand for pixels.
     """
     findings, finder = list(findings), ImageFinder()
@@ -146,12 +166,50 @@ def assemble(
     _check_presence(source, raw_images, located)
     findings += _doubled_findings(located, doubled)
     located = [each for each in located if each.image not in doubled]
-    form, said = decide_origin(located, form, choices.origin)
-    drawn_on, more = decide_exif(located, form, choices.exif)
-    first_id, and_more = first_class_id(located, len(names))
-    said += [*more, *and_more]
-    items, rounded, empty = [], 0, 0
-    for each in located:
+    part = Located(
+        names,
+        [],
+        findings,
+        source=source,
+        form=form,
+        images=located,
+        led_elsewhere=finder.led_elsewhere,
+        ids_from_one=ids_from_one,
+    )
+    return check_together([part], choices)[0] if choices.alone else part
+
+
+def check_together(parts: Sequence[Located], choices: Choices = AS_FOUND) -> list[Annotations]:
+    """Return the Annotations of all parts of a source, with what they leave open decided by all.
+
+    parts: with the same classes; boxes are decided upon with those of the same form. Raises
+    AnnotationError where fractions stand for pixels.
+    """
+    images = [each for part in parts for each in part.images]
+    from_one = any(part.ids_from_one for part in parts)
+    first_id, said = first_class_id(images, len(parts[0].class_names), from_one)
+    if empty := sum(not each.raw.objects for each in images):
+        taken = "taken as background" if choices.without_objects == "background" else "left out"
+        said.append(f"{empty} images without objects: {taken} (--without-objects)")
+    if led_elsewhere := sum(part.led_elsewhere for part in parts):
+        said.append(
+            f"{led_elsewhere} names lead to other folders; the images were found by their last "
+            "parts"
+        )
+    decided = {}
+    for form in {part.form for part in parts}:
+        alike = [each for part in parts if part.form == form for each in part.images]
+        settled, of_pixels = decide_origin(alike, form, choices.origin)
+        drawn_on, of_exif = decide_exif(alike, settled, choices.exif)
+        decided[form] = settled, drawn_on, [*of_pixels, *of_exif, *said]
+    return [_check_part(part, *decided[part.form], first_id, choices) for part in parts]
+
+
+def _check_part(part, form, drawn_on, said, first_id, choices):
+    """Return the Annotations of a Located part, its boxes checked; raise AnnotationError."""
+    names, findings = part.class_names, list(part.findings)
+    items, rounded = [], 0
+    for each in part.images:
         stored = drawn_on(each) == STORED
         size_px = each.size_px[::-1] if stored and each.orientation in ON_ITS_SIDE else each.size_px
         labels, difficult, found, count = check_objects(
@@ -159,29 +217,19 @@ def assemble(
         )
         rounded += count
         findings.extend(found)
-        if not each.raw.objects:
-            empty += 1
-            if choices.without_objects != "background":
-                continue
+        if not each.raw.objects and choices.without_objects != "background":
+            continue
         if stored:
             labels = turned(labels, each.orientation)
         items.append(Annotation(each.raw.path, each.size_px, labels, difficult, each.image))
-    _check_unit(source, items, form)
+    _check_unit(part.source, items, form)
     if rounded:
         message = (
-            f"{source}: {rounded} boxes end up to {ROUNDING_PX:g} pixels beyond their "
+            f"{part.source}: {rounded} boxes end up to {ROUNDING_PX:g} pixels beyond their "
             "image, as printed decimals do; they are set on its border"
         )
-        findings.append(Finding("rounded edges", message, Path(source)))
-    if empty:
-        taken = "taken as background" if choices.without_objects == "background" else "left out"
-        said.append(f"{empty} images without objects: {taken} (--without-objects)")
-    if finder.led_elsewhere:
-        said.append(
-            f"{finder.led_elsewhere} names lead to other folders; the images were found by their "
-            "last parts"
-        )
-    return Annotations(names, items, findings, tuple(said))
+        findings.append(Finding("rounded edges", message, Path(part.source)))
+    return Annotations(names, items, findings, (*part.conventions, *said))
 
 
 class DoubledImage(BadObject):

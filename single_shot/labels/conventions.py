@@ -59,12 +59,18 @@ def decide_origin(
     return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [rule]
 
 
-def first_class_id(located: Sequence, num_classes: int) -> tuple[int, list[str]]:
+def first_class_id(
+    located: Sequence, num_classes: int, from_one: bool = False
+) -> tuple[int, list[str]]:
     """Return the number of the first class, and what to say of it.
 
-    It is 1 where ids run from 1 to the number of classes: from 0, the last would be none.
+    It is 1 where ids run from 1 to the number of classes: from 0, the last would be none. from_one:
+    the format counts from 1, so that it is 0 only where an id is.
     """
     ids = {raw.label for each in located for raw in each.raw.objects if type(raw.label) is int}
+    if ids and from_one:
+        first = 0 if 0 in ids else 1
+        return first, [f"class ids are taken to count from {first}, since there is no label map"]
     if not ids or min(ids) != 1 or max(ids) != num_classes:
         return 0, []
     return 1, [f"class ids run from 1 to {num_classes}: the first class is 1"]

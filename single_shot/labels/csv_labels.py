@@ -12,6 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def read_csv(
         # Files that were joined have their header several times.
         rows = [row for row in rows[skipped:] if not skipped or row[1] != rows[0][1]]
         groups = _by_image(rows, columns, path, findings, class_names)
-        sizes_px = _sizes(rows, columns)
+        sizes_px = _sizes(rows, columns, groups)
     elif _has_groups(rows):
         _check_order(rows, path)
         groups = _groups_of_five(rows)
@@ -201,22 +202,33 @@ def _by_image(rows, columns, path, findings, class_names):
     return groups
 
 
-def _sizes(rows, columns):
+def _sizes(rows, columns, groups):
     """Return image name to the width and height in pixels that its rows state, if they do.
 
-    Columns that hold the width and height of every box are not those of images.
+    A row that states another size than the first of its image becomes a fault in groups, of image
+    name to RawObjects. Columns that hold the width and height of every box are not those of images.
     """
-    sizes_px, of_boxes = {}, True
-    for _, cells in rows:
+    sizes_px, others, of_boxes = {}, {}, True
+    for line, cells in rows:
         try:
+            name = cells[columns.image]
             size_px = to_size(*(cells[column] for column in columns.size), repair=True)
-            box = [to_number(cells[column]) for column in columns.box if columns.form is FORM]
         except (IndexError, TypeError, ValueError):  # told where the row is read, or without size
             continue
-        of_boxes &= bool(box) and size_px == (box[2] - box[0], box[3] - box[1])
-        if size_px:
-            sizes_px[cells[columns.image]] = size_px
-    return {} if of_boxes else sizes_px
+        with suppress(IndexError, ValueError):  # told where the row is read, or without objects
+            box = [to_number(cells[column]) for column in columns.box if columns.form is FORM]
+            of_boxes &= bool(box) and size_px == (box[2] - box[0], box[3] - box[1])
+        if size_px and size_px != (first := sizes_px.setdefault(name, size_px)):
+            message = "size is {} x {}, but {} x {} in a row before; mend one".format(
+                *size_px, *first
+            )
+            others.setdefault(name, {})[line] = RawObject("", (), line, fault=("bad row", message))
+    if of_boxes:
+        return {}
+    for name, faults in others.items():
+        groups[name] = [each for each in groups[name] if each.number not in faults]
+        groups[name] += faults.values()
+    return sizes_px
 
 
 def _has_groups(rows):
@@ -310,8 +322,10 @@ def _numbered(groups):
 
 
 def _with_class_id(raw, class_names):
-    """Return a RawObject with a class id where its class is a number and no name."""
+    """Return a RawObject with a class id where its class is a number and not all names are."""
     numbered = raw.label.isascii() and raw.label.isdigit() and len(raw.label) < 10
-    if class_names and raw.label not in class_names and numbered:
-        return replace(raw, label=int(raw.label))
-    return raw
+    if not numbered or not class_names or raw.label in class_names:
+        return raw
+    if all(str(name).isdigit() for name in class_names):
+        return raw  # a name that the classes, such as those of the first set, lack
+    return replace(raw, label=int(raw.label))

@@ -19,7 +19,7 @@ from single_shot.labels.checks import (
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number, to_size
 from single_shot.labels.safe_files import parse_xml
-from single_shot.labels.shapes import bounds, bounds_of_turned
+from single_shot.labels.shapes import bounds, bounds_of_ellipse, bounds_of_turned
 
 CORNERS = ("xtl", "ytl", "xbr", "ybr")
 FORM = BoxForm(CORNERS, "corners", pixels=True, rule="corners are pixel edges, counted from 0")
@@ -47,7 +47,7 @@ def read_cvat(
     nodes = tree.findall("image")
     if not nodes:
         raise AnnotationError(f"{path}: holds no image; export it as `CVAT for images 1.1`")
-    root = image_root(path, images, (node.get("name", "") for node in nodes))
+    root = image_root(path, images, map(_name, nodes))
     raw_images, findings = [], []
     for node in nodes:
         try:
@@ -59,15 +59,20 @@ def read_cvat(
     return assemble(path, raw_images, FORM, class_names, findings, choices)
 
 
+def _name(node):
+    """Return the name of an image's file, in the folder of its subset where a project has them."""
+    return "/".join(filter(None, (node.get("subset"), node.get("name"))))
+
+
 def _raw_image(node, path, root, repair):
     """Return the RawImage of an image's node; raise AnnotationError."""
-    name = node.get("name", "")
+    name = _name(node)
     try:
         size_px = to_size(node.get("width"), node.get("height"), repair)
     except ValueError as error:
         message = f"{path}, image {shown(name)}: {error}"
         raise AnnotationError(message) from None
-    shapes = [shape for shape in node if shape.get("label") and shape.tag != "tag"]  # of the image
+    shapes = [shape for shape in node if shape.tag != "tag"]  # which is of the whole image
     objects = [_object(shape, number) for number, shape in enumerate(shapes)]
     return RawImage(name, root, path, objects, size_px, f"{path}, image {shown(name)}", "shape")
 
@@ -77,8 +82,8 @@ def _object(shape, number):
     label, kind = shape.get("label", "").strip(), shape.tag
     corners = tuple(shape.get(field) for field in CORNERS)
     try:
+        degrees = to_number(shape.get("rotation") or 0)
         if kind == "box":
-            degrees = to_number(shape.get("rotation") or 0)
             if degrees % 360 == 0:
                 return RawObject(label, corners, number)
             kind, box = "turned box", [*map(to_number, corners)]
@@ -89,7 +94,7 @@ def _object(shape, number):
             values = bounds([*pairs])
         elif kind == "ellipse":
             x, y, rx, ry = (to_number(shape.get(field)) for field in ("cx", "cy", "rx", "ry"))
-            values = x - rx, y - ry, x + rx, y + ry
+            values = bounds_of_ellipse((x, y), (rx, ry), degrees)
         elif kind == "mask":
             fields = ("left", "top", "width", "height")
             x, y, width, height = (to_number(shape.get(field)) for field in fields)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations
-from single_shot.labels.checks import AS_FOUND, Choices
+from single_shot.labels.checks import AS_FOUND, Choices, check_together
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.csv_labels import read_csv
@@ -21,7 +22,7 @@ from single_shot.labels.tfrecord import NAME as TFRECORD_NAME
 from single_shot.labels.tfrecord import read_tfrecord
 from single_shot.labels.tfrecord_file import is_later_shard
 from single_shot.labels.via import read_via
-from single_shot.labels.voc import read_folder, read_sets
+from single_shot.labels.voc import annotation_folder, read_folder, read_sets
 from single_shot.labels.yolo import find_sets, read_yolo, yaml_file
 
 # Formats of one file a set, and of a folder a set.
@@ -152,7 +153,9 @@ def own_sets(source: Path, name: str) -> tuple[list[str], list[str]]:
     elif name == "voc" and (lists := sorted(folder.glob("ImageSets/Main/*.txt"))):
         known = {path.stem: path.stem for path in lists if path.stem in _SET_NAMES}
     elif name in FOLDER_READERS:
-        known = {path.name: path.name for path in sorted(folder.iterdir()) if path.is_dir()}
+        places = [folder, annotation_folder(folder)] if name == "voc" else [folder]
+        paths = [path for place in places for path in sorted(place.iterdir()) if path.is_dir()]
+        known = {path.name: path.name for path in paths}
     else:
         files = [str(path.relative_to(folder)) for path in _files_of(folder, name)]
         known = {_set_of(file): file for file in files if _set_of(file)}
@@ -197,14 +200,15 @@ def read_source(
 
     source: Path. name: one of FORMATS. images: folder of the images, or None. sets: names of the
     source's sets, or files or folders in it, for training and held out; the classes are those of
-    the first. choices: see `checks.Choices`. Raises AnnotationError.
+    the first; where pixels and class ids begin and how EXIF counts is decided by all together.
+    choices: see `checks.Choices`. Raises AnnotationError.
     """
-    parts = []
+    parts, waiting = [], replace(choices, alone=False)
     for each in sets or [None]:
-        part = _read_part(Path(source), name, (images, class_names), each, choices)
+        part = _read_part(Path(source), name, (images, class_names), each, waiting)
         class_names = part.class_names
         parts.append(part)
-    return parts
+    return check_together(parts, choices)
 
 
 def _read_part(source, name, images_and_names, part, choices):
@@ -212,8 +216,13 @@ def _read_part(source, name, images_and_names, part, choices):
     images, class_names = images_and_names
     if name == "yolo":
         return read_yolo(source, images, class_names, part, choices)
-    if name == "voc" and part is not None and not (source / part).is_dir():
-        return read_sets([(source, part)], class_names, images, choices)
+    if name == "voc" and part is not None:
+        annotated = annotation_folder(source)
+        place = annotated / part
+        if annotated != source and place.parent == annotated and place.is_dir():
+            return read_folder(source, images, class_names, choices, part)
+        if not (source / part).is_dir():
+            return read_sets([(source, part)], class_names, images, choices)
     path = source if part is None else source / part
     if name in FOLDER_READERS:
         return FOLDER_READERS[name](path, images, class_names, choices)

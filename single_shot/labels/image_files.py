@@ -20,7 +20,8 @@ class ImageFinder:
 
     Windows' separators count as others. A name without a picture's ending, with one in other
     letters' case or in another Unicode form finds the file that it must mean, if there is one. A
-    name that leads elsewhere, such as `/home/ann/set/a.jpg`, is looked for by its last parts.
+    name that leads elsewhere, such as `/home/ann/set/a.jpg`, or into a folder that is not there, is
+    looked for by its last parts.
     """
 
     def __init__(self) -> None:
@@ -36,13 +37,20 @@ class ImageFinder:
         plain = name.replace("\\", "/")
         parts = [part for part in plain.split("/") if part]
         if plain.startswith("/") or plain[1:2] == ":" or ".." in parts:
-            path = find_by_last_parts(root, name, where)
-            if path is not None and path.is_file():
-                self.led_elsewhere += 1
-                return path
-            return find_inside(root, name, where)  # which refuses it
+            return self._by_last_parts(root, name, where) or find_inside(root, name, where)
         path = find_inside(root, plain, where)
-        return path if path.is_file() else self._meant(path, where)
+        path = path if path.is_file() else self._meant(path, where)
+        if path.is_file() or len(parts) == 1:
+            return path
+        return self._by_last_parts(root, name, where) or path
+
+    def _by_last_parts(self, root, name, where):
+        """Return the file in the folder root that the last parts of a name lead to, or None."""
+        path = find_by_last_parts(root, name, where)
+        if path is None or not path.is_file():
+            return None
+        self.led_elsewhere += 1
+        return path
 
     def _meant(self, path, where):
         """Return the one file in the folder of a path that its name may mean, or the path."""
@@ -77,12 +85,18 @@ def image_root(path: Path, images: Path | None, names: Iterable[str]) -> Path:
     known += [up / name for name in IMAGE_FOLDERS]
     known += [*sorted(up.glob(f"{set_name}*")), *sorted((up / "images").glob(f"{set_name}*")), up]
     first = [*islice((name for name in names if isinstance(name, str)), NAMES_TRIED)]
-    finder = ImageFinder()
-    counts = {root: sum(_is_there(finder, root, name) for name in first) for root in known}
+    counts = {root: _num_found(root, first) for root in known}
     best = max(counts, key=counts.__getitem__)  # the first of equal ones
-    if counts[best]:
+    if any(counts[best]):
         return best
     return next((root for root in known[1:] if root.is_dir() and root.parent == folder), folder)
+
+
+def _num_found(root, names):
+    """Return how many names are files in a folder as they are written, and how many in any way."""
+    finder = ImageFinder()
+    found = sum(_is_there(finder, root, name) for name in names)
+    return found - finder.led_elsewhere, found
 
 
 def _is_there(finder, root, name):

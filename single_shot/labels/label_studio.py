@@ -12,7 +12,7 @@ from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
-from single_shot.labels.numbers_in_text import class_name, to_number, to_side
+from single_shot.labels.numbers_in_text import class_name, shown, to_number, to_side
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_turned
 
@@ -61,7 +61,11 @@ def _task(task, position, path):
     """
     data = task.get("data", task)
     address = _address(data) if isinstance(data, dict) else None
-    name = task.get("file_upload") or (_file_name(address) if address else None)
+    try:
+        name = task.get("file_upload") or (_file_name(address) if address else None)
+    except ValueError as error:
+        message = f"{path}, task {position}: its image is {shown(address)} ({error}); {FIX}"
+        raise AnnotationError(message) from None
     if not isinstance(name, str):
         raise AnnotationError(f"{path}, task {position}: names no image; {FIX}")
     if "data" not in task:  # JSON-MIN
@@ -112,16 +116,24 @@ def _size(regions):
 
 
 def _address(data):
-    """Return the address of the image among a task's data: the value called so, or the first."""
+    """Return the address of the image among a task's data: the value called so, or the first.
+
+    An address `data:...` is the image itself, as text.
+    """
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
+    texts = {key: text for key, text in texts.items() if not text.startswith("data:")}
     return texts.get("image") or texts.get("img") or next(iter(texts.values()), None)
 
 
 def _file_name(address):
-    """Return the file name in the address that Label Studio gives an image."""
-    parts = urlsplit(address)
-    local = parse_qs(parts.query).get("d")  # /data/local-files/?d=folder/a.jpg
-    return unquote(local[0] if local else parts.path).rpartition("/")[2]
+    """Return the file that an address means, with its folders; raise ValueError for no address."""
+    if "://" in address or address.startswith("/data/"):
+        parts = urlsplit(address)
+        local = parse_qs(parts.query).get("d")  # /data/local-files/?d=folder/a.jpg
+        address = local[0] if local else unquote(parts.path)
+    if address.startswith("/data/upload/"):  # a folder of the server's own
+        return address.rpartition("/")[2]
+    return address.lstrip("/")
 
 
 def _object(value, region, number):

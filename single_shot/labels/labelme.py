@@ -4,7 +4,8 @@ Points are pixel edges, counted from 0; the corners of a rectangle come in any o
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
@@ -25,7 +26,7 @@ def read_labelme(
     class_names: Sequence[str] | None = None,
     choices: Choices = AS_FOUND,
 ) -> Annotations:
-    """Return the Annotations in the JSON files of a folder and of those in it.
+    """Return the Annotations in the JSON files of a folder and of those in it, or in a single file.
 
     images: folder of the images, by default beside the files or where they say. class_names: by
     default all that occur. choices: see `checks.Choices`. Raises AnnotationError where there is no
@@ -33,23 +34,41 @@ def read_labelme(
     """
     folder = Path(folder)
     paths = sorted(path for path in folder.rglob("*.json") if not is_hidden(path, folder))
+    paths = [folder] if folder.is_file() else paths
     raw_images, findings = [], []
     for path in choices.progress(paths, desc="reading labels", unit="file"):
         try:
             content = read_json(path, MAX_FILE_BYTES, "save it with LabelMe again")
             if isinstance(content, dict) and not {"shapes", "imagePath"} & set(content):
                 continue  # of another program
-            raw_images.append(_raw_image(content, path, images))
+            raw_images.append(_raw_image(content, path))
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     if not raw_images:
         why = f": {findings[0]}" if findings else ""
         raise AnnotationError(f"{folder}: holds no file of LabelMe's{why}")
+    raw_images = _with_roots(raw_images, images)
     return assemble(folder, raw_images, FORM, class_names, findings, choices)
 
 
-def _raw_image(content, path, images):
-    """Return the RawImage in the content of a file; raise AnnotationError."""
+def _with_roots(raw_images, images):
+    """Return RawImages with the folder of their images as root.
+
+    It is looked for once for all files of a folder that lead to the same one: each search lists it.
+    """
+    groups = {}
+    for raw in raw_images:
+        leads_to = raw.path.parent, PureWindowsPath(raw.name).parent  # which knows both separators
+        groups.setdefault(leads_to, []).append(raw)
+    roots = {}
+    for group in groups.values():
+        root = image_root(group[0].path, images, [raw.name for raw in group])
+        roots |= {raw.path: root for raw in group}
+    return [replace(raw, root=roots[raw.path]) for raw in raw_images]
+
+
+def _raw_image(content, path):
+    """Return the RawImage in the content of a file, beside it; raise AnnotationError."""
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
         raise AnnotationError(f"{path}: shapes is no list of objects; save it with LabelMe again")
@@ -64,8 +83,7 @@ def _raw_image(content, path, images):
             message = f"{path}: imageWidth or imageHeight is {error}; give the pixels"
             raise AnnotationError(message) from None
     objects = [_object(shape, number) for number, shape in enumerate(shapes)]
-    root = image_root(path, images, [name])
-    return RawImage(name, root, path, objects, size_px, str(path), "shape")
+    return RawImage(name, path.parent, path, objects, size_px, str(path), "shape")
 
 
 def _object(shape, number):

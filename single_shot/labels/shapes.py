@@ -34,6 +34,17 @@ def bounds_of_circle(center: Iterable, on_edge: Iterable) -> tuple[float, float,
     return x - radius, y - radius, x + radius, y + radius
 
 
+def bounds_of_ellipse(
+    center: Sequence[float], radii: Sequence[float], degrees: float
+) -> tuple[float, float, float, float]:
+    """Return the bounds of an ellipse turned about its centre; radii: along and across."""
+    (x, y), (along, across) = center, radii
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    half_width = math.hypot(along * cos, across * sin)
+    half_height = math.hypot(along * sin, across * cos)
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
 def bounds_of_turned(
     box: Sequence[float], degrees: float, pivot: tuple[float, float]
 ) -> tuple[float, float, float, float]:

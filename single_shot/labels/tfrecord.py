@@ -9,7 +9,6 @@ named otherwise: see `tfrecord_fields.usual_fields`.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,20 +70,7 @@ def read_tfrecord(
     ids = {each.label for raw in raw_images for each in raw.objects if type(each.label) is int}
     if not class_names:
         class_names = list(names.values()) or (find_names(path, raw_images) if ids else None)
-    said = _name_ids(raw_images, class_names, ids) if ids and not names else ()
-    found = assemble(path, raw_images, FORM, class_names, findings, choices)
-    return replace(found, conventions=(*said, *found.conventions))
-
-
-def _name_ids(raw_images, class_names, ids):
-    """Put names in place of class ids that no label map explains; return what to say of it."""
-    first = 0 if 0 in ids else 1
-    names = dict(enumerate(class_names, start=first))
-    for raw in raw_images:
-        raw.objects[:] = [
-            replace(each, label=names.get(each.label, each.label)) for each in raw.objects
-        ]
-    return (f"class ids are taken to count from {first}, since there is no label map",)
+    return assemble(path, raw_images, FORM, class_names, findings, choices, not names)
 
 
 def _raw_image(path, number, start, payload, names):

@@ -7,6 +7,7 @@ which is called as in CLASS_ATTRIBUTES.
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from single_shot.labels.csv_labels import EXTENT
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number
 from single_shot.labels.safe_files import read_json, read_text
-from single_shot.labels.shapes import bounds
+from single_shot.labels.shapes import bounds, bounds_of_ellipse
 
 MAX_BYTES = 256 * 2**20
 CLASS_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
@@ -38,7 +39,7 @@ def read_via(
     """
     path = Path(path)
     regions = _regions_in_csv(path) if path.suffix.lower() == ".csv" else _regions_in_json(path)
-    root = image_root(path, images, regions)
+    root = image_root(path, images, (name for name, _ in regions.values()))
     raw_images = [
         RawImage(
             name,
@@ -49,16 +50,19 @@ def read_via(
                 for number, (shape, attributes) in enumerate(found)
             ],
             None,
-            f"{path}, {shown(name)}",
+            f"{path}, {shown(key)}",
             "region",
         )
-        for name, found in regions.items()
+        for key, (name, found) in regions.items()
     ]
     return assemble(path, raw_images, EXTENT, class_names, (), choices)
 
 
-def _regions_in_json(path) -> dict[str, list[tuple[Any, Any]]]:
-    """Return image name to pairs of shape and attributes; raise AnnotationError."""
+def _regions_in_json(path) -> dict[str, tuple[str, list[tuple[Any, Any]]]]:
+    """Return image key to name and pairs of shape and attributes; raise AnnotationError.
+
+    VIA's key is the name and the size of the file: two pictures of one name have two.
+    """
     content = read_json(path, MAX_BYTES, FIX)
     content = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
@@ -71,12 +75,12 @@ def _regions_in_json(path) -> dict[str, list[tuple[Any, Any]]]:
             raise AnnotationError(f"{path}, {shown(key)}: no filename or no regions; {FIX}")
         regions = [each if isinstance(each, dict) else {} for each in regions]
         pairs = [(each.get("shape_attributes"), each.get("region_attributes")) for each in regions]
-        found.setdefault(name, []).extend(pairs)
+        found[key] = name, pairs
     return found
 
 
-def _regions_in_csv(path) -> dict[str, list[tuple[Any, Any]]]:
-    """Return image name to pairs of shape and attributes; raise AnnotationError."""
+def _regions_in_csv(path) -> dict[str, tuple[str, list[tuple[Any, Any]]]]:
+    """Return the same of a CSV file; raise AnnotationError."""
     reader = csv.DictReader(io.StringIO(read_text(path, MAX_BYTES)), strict=True)
     found = {}
     try:
@@ -85,7 +89,8 @@ def _regions_in_csv(path) -> dict[str, list[tuple[Any, Any]]]:
             shape, attributes = (json.loads(row.get(name) or "{}") for name in CSV_COLUMNS[1:])
             if not name:
                 raise ValueError("no filename")
-            found.setdefault(name, []).extend([(shape, attributes)] if shape else [])
+            key = f"{name}{row.get('file_size') or ''}"
+            found.setdefault(key, (name, []))[1].extend([(shape, attributes)] if shape else [])
     except (csv.Error, ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}, line {reader.line_num}: {error}; {FIX}") from None
     return found
@@ -116,7 +121,8 @@ def _bounds(kind, shape):
         x, y = to_number(shape.get("cx")), to_number(shape.get("cy"))
         along = to_number(shape.get("r", shape.get("rx")))
         across = to_number(shape.get("r", shape.get("ry")))
-        return x - along, y - across, x + along, y + across
+        radians = to_number(shape.get("theta") or 0)
+        return bounds_of_ellipse((x, y), (along, across), math.degrees(radians))
     raise ValueError(f"its shape is {shown(kind)}, which has no box")
 
 

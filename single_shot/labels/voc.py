@@ -89,20 +89,22 @@ def read_folder(
     images: Path | None = None,
     class_names: Sequence[str] | None = None,
     choices: Choices = AS_FOUND,
+    split: str = ".",
 ) -> Annotations:
     """Return the Annotations of all XML files in a folder, or in its folder of annotations.
 
     images: folder of the images, by default the first that there is of JPEGImages and others beside
-    or above the annotations, or the folder of each XML file. choices: see `checks.Choices`.
+    or above the annotations, or the folder of each XML file. choices: see `checks.Choices`. split:
+    folder of a set in that of the annotations, and maybe of the images.
     Raises VocError where there is no XML file.
     """
     folder = Path(folder)
-    known = [folder / name for name in ANNOTATION_FOLDERS]
-    annotated = next((path for path in known if path.is_dir()), folder)
-    found = (path for path in annotated.rglob("*") if path.suffix.lower() == ".xml")
+    annotated = annotation_folder(folder)
+    found = (path for path in (annotated / split).rglob("*") if path.suffix.lower() == ".xml")
     paths = sorted(path for path in found if not is_hidden(path, annotated))
     if not paths:
-        raise VocError(f"{annotated}: holds no .xml file; is it the folder of the annotations?")
+        place = annotated / split
+        raise VocError(f"{place}: holds no .xml file; is it the folder of the annotations?")
     above = [annotated.parent] if annotated != folder or _holds_only_xml(annotated) else []
     known = [place / name for place in (folder, *above) for name in IMAGE_FOLDERS]
     otherwise = annotated if pictures_in(annotated, "**/*") else folder
@@ -112,6 +114,12 @@ def read_folder(
         nested = root / path.relative_to(annotated).parent
         pairs.append((path, nested if nested.is_dir() else root))
     return _read_files(annotated, pairs, class_names, choices)
+
+
+def annotation_folder(folder: Path) -> Path:
+    """Return the folder of annotations in a folder, or the folder itself where it has none."""
+    known = (folder / name for name in ANNOTATION_FOLDERS)
+    return next((path for path in known if path.is_dir()), folder)
 
 
 def _holds_only_xml(folder):

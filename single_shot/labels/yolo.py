@@ -35,6 +35,7 @@ MAX_LIST_BYTES = 64 * 2**20
 MAX_BRACKETS = 100  # PyYAML needs minutes for thousands of open ones
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 DARKNET_IMAGES = "obj_train_data"
+ABSENT = ("null", "Null", "NULL", "~")  # how YAML writes nothing
 
 
 def read_yolo(
@@ -55,7 +56,9 @@ def read_yolo(
     folder = folder if folder.is_dir() else folder.parent
     pairs = _pairs(folder, images, split)
     class_names = class_names or _find_names(folder, pairs)
-    findings, found = _orphans(pairs), []
+    shared = _shared(pairs)
+    findings, found, claimed = [*_orphans(pairs), *shared], [], {each.path for each in shared}
+    pairs = [(picture, path) for picture, path in pairs if path not in claimed]
     for picture, path in choices.progress(pairs, desc="reading labels", unit="file"):
         try:
             found.append((picture, path, read_lines(path) if os.path.lexists(path) else []))
@@ -90,14 +93,39 @@ def find_sets(folder: Path) -> list[str]:
 def _pairs(folder, images, split):
     """Return pairs of an image and its text file, which need not exist; raise AnnotationError."""
     if images:
-        beside = [folder / "labels" / split, folder / split] if split else [folder / "labels"]
-        texts = next((path for path in beside if path.is_dir()), folder)
-        pictures = pictures_in(Path(images), "**/*")
-        if not pictures:
-            raise AnnotationError(f"{images}: no such folder, or no image in it (--images)")
-        return [(picture, _in_any_case(texts / f"{picture.stem}.txt")) for picture in pictures]
+        return _pairs_apart(folder, Path(images), split)
     pictures = _pictures_of_set(folder, split) if split else _all_pictures(folder)
     return [(picture, _text_of(picture, folder)) for picture in pictures]
+
+
+def _pairs_apart(folder, images, split):
+    """Return the pairs of images that lie apart from the texts; raise AnnotationError.
+
+    A set that has no folder there has the images whose text files are its own.
+    """
+    beside = [folder / "labels"]
+    if split:
+        beside = [folder / "labels" / split, folder / split / "labels", folder / split]
+    texts = next((path for path in beside if path.is_dir()), folder)
+    is_whole = not split or (images / split).is_dir()
+    images = images / split if split and is_whole else images
+    pictures = pictures_in(images, "**/*")
+    if not pictures:
+        raise AnnotationError(f"{images}: no such folder, or no image in it (--images)")
+    pairs = [(picture, _text_apart(picture, images, texts)) for picture in pictures]
+    with_text = [pair for pair in pairs if os.path.lexists(pair[1])]
+    if not with_text:
+        raise AnnotationError(
+            f"{images}: no image in it has a text file in {texts}; name the folder that goes with "
+            "them (--images)"
+        )
+    return pairs if is_whole else with_text
+
+
+def _text_apart(picture, images, texts):
+    """Return the path of an image's text file: in the folder of the same name, or in texts."""
+    nested = _in_any_case((texts / picture.relative_to(images)).with_suffix(".txt"))
+    return nested if os.path.lexists(nested) else _in_any_case(texts / f"{picture.stem}.txt")
 
 
 def _in_any_case(path):
@@ -183,6 +211,26 @@ def _text_of(picture, folder):
     return apart if os.path.lexists(apart) else _in_any_case(picture.with_suffix(".txt"))
 
 
+def _shared(pairs):
+    """Return a Finding for every image whose text file is that of another image too."""
+    claims = {}
+    for picture, path in pairs:
+        claims.setdefault(path, []).append(picture)
+    return [
+        Finding(
+            "ambiguous image",
+            f"{picture}: {path} may be its own or that of {pictures[picture == pictures[0]]}; give "
+            "each a text file or remove one",
+            path,
+            None,
+            picture,
+        )
+        for path, pictures in claims.items()
+        if len(pictures) > 1 and os.path.lexists(path)
+        for picture in pictures
+    ]
+
+
 def _orphans(pairs):
     """Return a Finding for every text file beside those of images that belongs to none."""
     known = {path for _, path in pairs}
@@ -251,7 +299,8 @@ def _yaml(folder):
     except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise AnnotationError(f"{path}: no YAML that can be read ({reason}); {fix}") from None
-    return path, content if isinstance(content, dict) else {}
+    entries = content.items() if isinstance(content, dict) else ()
+    return path, {key: value for key, value in entries if value not in ABSENT}
 
 
 def _names_in_yaml(path, content):

@@ -132,3 +132,12 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(AnnotationError, match=f"{path}.*{message}"):
         read_coco(path)
+
+
+def test_a_path_of_another_machine_is_found_by_its_last_parts(tmp_path, content):
+    for entry in content["images"]:
+        entry["file_name"] = f"data/train/{entry['file_name']}"
+    for images in (None, tmp_path / "images"):
+        found = opened(tmp_path, content, images=images)
+        assert [len(item.labels) for item in found.items] == [2, 0, 1] and not found.findings
+        assert any("3 names lead to other folders" in said for said in found.conventions)

@@ -5,6 +5,7 @@ import io
 from single_shot.labels.checks import Choices
 from single_shot.labels.conventions import turned
 from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.formats import read_source
 from single_shot.labels.pictures import read_picture
 from single_shot.labels.voc import read_folder
 
@@ -151,3 +152,72 @@ def test_boxes_drawn_before_the_picture_was_turned_are_told_in_every_format(tmp_
     assert any(said in text for text in found.conventions)
     mended = read(name, source, choices=Choices(exif="stored"))
     np.testing.assert_allclose(mended.items[0].labels, turned(fractions(objects), 6), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["yolo", "csv"])
+def test_sets_decide_together_where_class_ids_begin(tmp_path, name):
+    """The held-out set alone, which lacks the last class, was once read from 0."""
+    ids = {"train": [(1, 2, 3), (3, 1)], "val": [(1, 2), (2, 1)]}
+    sets = ["train", "val"] if name == "yolo" else ["train/a.csv", "val/a.csv"]
+    for place, of_images in ids.items():
+        write_images(tmp_path / place / "images", 2)
+        (tmp_path / place / "labels").mkdir()
+        rows = ["image,label,xmin,ymin,xmax,ymax"]
+        for number, found in enumerate(of_images):
+            lines = [f"{each} 0.5 0.5 0.{k} 0.5" for k, each in enumerate(found, start=1)]
+            (tmp_path / place / "labels" / f"{number}.txt").write_text("\n".join(lines))
+            rows += [f"{number}.jpg,{each},{k},1,20,20" for k, each in enumerate(found)]
+        (tmp_path / place / "a.csv").write_text("\n".join(rows))
+    names = ["cat", "dog", "bird"]
+    parts = read_source(tmp_path, name, class_names=names, sets=sets)
+    for part, of_images in zip(parts, ids.values(), strict=True):
+        for item, found in zip(part.items, of_images, strict=True):
+            assert item.labels[:, 0].tolist() == [each - 1 for each in found]
+        assert part.conventions == ("class ids run from 1 to 3: the first class is 1",)
+
+
+def test_sets_decide_together_where_pixels_begin(tmp_path):
+    sets = {"train": [(0, 0, 20, 20), (0, 2, 40, 30)], "val": [(10, 15, 20, 30)]}
+    for place, boxes in sets.items():
+        write_voc(write_images(tmp_path / place, len(boxes)), boxes)
+    train, val = read_source(tmp_path, "voc", sets=[*sets])
+    np.testing.assert_allclose(val.items[0].labels, [[0, 0.25, 0.5, 0.5, 1]])
+    assert train.conventions == val.conventions and "from 0" in val.conventions[0]
+
+
+def test_sets_decide_together_which_way_is_up(tmp_path):
+    """A small box of the held-out set fits both ways; one that trains fits as stored alone."""
+    exif = Image.Exif()
+    exif[274] = 6
+    for place, box in (("train", "1,1,38,9"), ("val", "1,1,9,9")):
+        (tmp_path / place).mkdir()
+        Image.open(io.BytesIO(jpeg(0))).save(tmp_path / place / "0.jpg", exif=exif)
+        text = f"image,label,xmin,ymin,xmax,ymax\n0.jpg,cat,{box}\n"
+        (tmp_path / place / "a.csv").write_text(text)
+    train, val = read_source(tmp_path, "csv", sets=["train/a.csv", "val/a.csv"])
+    expected = turned(fractions([(0, 1, 1, 9, 9)]), 6)
+    np.testing.assert_allclose(val.items[0].labels, expected, atol=1e-6)
+    assert train.conventions == val.conventions
+    assert "1 as stored, 1 taken as stored" in val.conventions[0]
+
+
+def test_sets_whose_boxes_have_other_forms_decide_apart(tmp_path):
+    """Pixels have an origin, which --origin moves; fractions have none."""
+    write_images(tmp_path, 2)
+    header = "image,label,xmin,ymin,xmax,ymax\n"
+    (tmp_path / "train.csv").write_text(f"{header}0.jpg,cat,1,1,20,30\n")
+    (tmp_path / "val.csv").write_text(f"{header}1.jpg,cat,0,0,0.5,1\n")
+    sets = ["train.csv", "val.csv"]
+    train, val = read_source(tmp_path, "csv", sets=sets, choices=Choices(origin=1))
+    for part in (train, val):
+        np.testing.assert_allclose(part.items[0].labels, [[0, 0, 0, 0.5, 1]])
+
+
+def test_images_without_objects_are_counted_in_all_sets(tmp_path):
+    for place, count in (("train", 3), ("val", 2)):
+        write_source(tmp_path / place, "coco", [[(0, 1, 2, 20, 30)], *[[]] * count])
+    sets = ["train/labels.json", "val/labels.json"]
+    for part in read_source(tmp_path, "coco", sets=sets):
+        assert part.conventions == (
+            "5 images without objects: taken as background (--without-objects)",
+        )

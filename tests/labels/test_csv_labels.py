@@ -118,6 +118,14 @@ def test_classes_that_count_from_1_are_said(opened):
     assert "class ids run from 1 to 2: the first class is 1" in found.conventions
 
 
+def test_a_number_that_is_no_class_is_not_counted_in_classes_that_are_numbers(opened):
+    """The held-out set's class 0 was once the first of those that train, which begin with 1."""
+    text = f"{HEADER}0.jpg,0,0,0,40,30\n1.jpg,2,4,3,8,9\n"
+    found = opened(text, class_names=("1", "2"))
+    assert [finding.kind for finding in found.faults] == ["unknown class"]
+    assert found.items[1].labels[0, 0] == 1
+
+
 def test_rows_that_can_be_read_in_two_ways_are_asked_for(opened):
     text = "0.jpg,0,9,20,30,28\n1.jpg,1,2,9,8,12\n"
     with pytest.raises(AnnotationError, match="class first or last; say which .--columns image"):
@@ -181,6 +189,25 @@ def test_a_size_that_is_not_the_image_s_is_told(opened, header, row):
     assert fault.kind == "size mismatch" and "its annotation says 80 x 60" in str(fault)
     found = check_images(opened(f"{header}\n{row.format('29,30')}\n"))
     assert bool(found.faults) == ("bbox" in header)  # else they are the sizes of boxes
+
+
+def test_rows_that_state_several_sizes_of_an_image_are_faults(opened):
+    """The last row once counted, so that the others were as good as it."""
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    good, other = "0.jpg,40,30,cat,10,0,39,30\n", "0.jpg,640,480,cat,4,3,8,9\n"
+    last = "0.jpg,40,30,dog,1,2,3,4\n"
+    found = check_images(opened(header + good + other + last))
+    (fault,) = found.faults
+    assert fault.kind == "bad row"
+    assert "line 3: size is 640 x 480, but 40 x 30 in a row before" in str(fault)
+    np.testing.assert_allclose(
+        found.items[0].labels, fractions([(0, 10, 0, 39, 30), (1, 1, 2, 3, 4)])
+    )
+    kinds = [fault.kind for fault in check_images(opened(header + other + good + last)).faults]
+    assert sorted(kinds) == ["bad row", "bad row", "size mismatch"]
+    without = "0.jpg,80,60,,,,,\n1.jpg,40,30,cat,4,3,8,9\n"
+    (fault,) = check_images(opened(header + good + without)).faults
+    assert fault.kind == "bad row" and "line 3: size is 80 x 60" in str(fault)
 
 
 def test_a_header_in_the_midst_of_joined_files_is_no_row(opened):

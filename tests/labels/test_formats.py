@@ -120,6 +120,28 @@ def test_the_sets_of_an_export_are_its_own(tmp_path, layout):
     assert not train.faults and not val.faults
 
 
+@pytest.mark.parametrize("pictures", ["images/{}", "{}", "JPEGImages", "Annotations/{}"])
+def test_the_sets_of_voc_may_be_folders_of_its_annotations(tmp_path, pictures):
+    """They were once read as one set, so that what is held out trained."""
+    for number, place in enumerate(("train", "val")):
+        source = write_source(tmp_path / "made", "voc", IMAGES)
+        for kind, target in (("Annotations", "Annotations/{}"), ("images", pictures)):
+            (path,) = (source / kind).glob(f"{number}.*")
+            folder = tmp_path / "set" / target.format(place)
+            folder.mkdir(parents=True, exist_ok=True)
+            path.rename(folder / path.name)
+    found, unused = own_sets(tmp_path / "set", "voc")
+    assert (found, unused) == (["train", "val"], [])
+    for images in (None, tmp_path / "set" / pictures.partition("{")[0]):
+        parts = read_source(tmp_path / "set", "voc", images, ("cat", "dog"), found)
+        for number, part in enumerate(parts):
+            assert [item.image.stem for item in part.items] == [str(number)] and not part.findings
+            assert part.items[0].labels[:, 0] == number
+    sets = [str(write_source(tmp_path / place, "voc", IMAGES)) for place in ("a", "b")]
+    parts = read_source(tmp_path / "set", "voc", sets=sets)  # of elsewhere
+    assert [len(part.items) for part in parts] == [2, 2]
+
+
 def test_a_source_without_sets_has_none(tmp_path):
     for name in FORMATS:
         write_source(tmp_path / name, name, IMAGES)

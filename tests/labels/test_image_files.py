@@ -26,6 +26,7 @@ def folder(tmp_path):
         *[("both.png", "both.png"), (unicodedata.normalize("NFC", "é.jpg"), "é.jpg")],
         *[("/home/ann/set/images/sub/b.png", "sub/b.png"), ("C:\\set\\a.JPG", "a.JPG")],
         *[("../images/both.jpg", "both.jpg"), ("..\\x\\sub\\b.png", "sub/b.png")],
+        *[("data/train/a.JPG", "a.JPG"), ("set\\sub\\b.png", "sub/b.png"), ("sub/a.JPG", "a.JPG")],
     ],
 )
 def test_the_file_that_is_meant_is_found(folder, name, found):
@@ -35,14 +36,15 @@ def test_the_file_that_is_meant_is_found(folder, name, found):
 
 def test_names_that_lead_elsewhere_are_counted(folder):
     finder = ImageFinder()
-    for name in ("a.jpg", "/elsewhere/both.jpg", "../both.jpg"):
+    for name in ("a.jpg", "/elsewhere/both.jpg", "../both.jpg", "sub/b.png", "train/both.jpg"):
         finder.find(folder, name, "here")
-    assert finder.led_elsewhere == 2
+    assert finder.led_elsewhere == 3
 
 
 def test_what_is_not_there_stays_the_named_file(folder):
     assert ImageFinder().find(folder, "z.jpg", "here") == folder / "z.jpg"
     assert ImageFinder().find(folder, "b.png", "here") == folder / "b.png"  # it is in sub
+    assert ImageFinder().find(folder, "x/z.jpg", "here") == folder / "x/z.jpg"
 
 
 def test_of_several_files_none_is_taken(folder):
@@ -81,3 +83,12 @@ def test_the_image_folder_is_found_beside_the_file(tmp_path, place, file):
     names = iter(["a.jpg", "b"] if place == "." else ["b"])  # the first may be absent
     assert image_root(path, None, names) == tmp_path / place
     assert image_root(path, tmp_path / "given", ["a.jpg"]) == tmp_path / "given"
+
+
+def test_a_folder_that_has_the_names_as_they_are_comes_first(tmp_path):
+    """Another one may have other images whose last parts are the same."""
+    for place in (".", "images/train"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "a.jpg").write_bytes(b"")
+    assert image_root(tmp_path / "a.json", None, ["train/a.jpg"]) == tmp_path / "images"
+    assert image_root(tmp_path / "a.json", None, ["/x/a.jpg"]) == tmp_path

@@ -79,6 +79,15 @@ def test_ids_are_named_by_the_label_map(path):
         read_tfrecord(path)
 
 
+def test_sets_decide_together_whether_ids_count_from_0(tmp_path):
+    write(tmp_path / "train.tfrecord", **{TEXT: None, LABEL: [0]})
+    write(tmp_path / "val.tfrecord", **{TEXT: None, LABEL: [1]})
+    sets = ["train.tfrecord", "val.tfrecord"]
+    train, val = read_source(tmp_path, "tfrecord", class_names=NAMES, sets=sets)
+    assert train.items[0].labels[0, 0] == 0 and val.items[0].labels[0, 0] == 1
+    assert train.conventions == val.conventions and "count from 0" in val.conventions[0]
+
+
 def test_without_a_label_map_the_texts_are_the_classes(tmp_path):
     found = read_tfrecord(write(tmp_path / "a.record", image__object__is_crowd=[1]))
     assert found.class_names == ("cat",) and found.items[0].difficult.tolist() == [True]

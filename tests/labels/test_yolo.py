@@ -3,11 +3,11 @@
 import shutil
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.yolo import read_yolo
+from single_shot.labels.yolo import find_sets, read_yolo
 
 import numpy as np
 import pytest
-from label_files import NAMES, fractions, write_source
+from label_files import NAMES, fractions, jpeg, write_images, write_source
 
 IMAGES = [[(0, 1, 2, 20, 30), (2, 0, 0, 40, 30)], [], [(1, 5, 5, 9, 9)]]
 
@@ -37,6 +37,14 @@ def test_names_come_from_a_data_yaml(folder, text):
     (folder / "classes.txt").unlink()
     (folder / "data.yaml").write_text(text)
     assert read_yolo(folder).class_names == ("a", "no", "on")
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "Null", "~"])
+def test_an_entry_of_nothing_in_a_data_yaml_is_none(folder, nothing):
+    (folder / "data.yaml").write_text(f"names: [cat, null, ~]\ntrain: images\nval: {nothing}\n")
+    assert find_sets(folder) == ["train"]
+    (folder / "classes.txt").unlink()
+    assert read_yolo(folder).class_names == ("cat", "null", "~")
 
 
 @pytest.mark.parametrize(
@@ -117,11 +125,9 @@ def test_a_set_lies_in_either_order_of_folders(folder, layout, tmp_path):
 def test_a_bad_line_is_named(folder, line, kind, message):
     (folder / "labels/0.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     (finding,) = read_yolo(folder).faults
-    assert (
-        finding.kind == kind
-        and f"{folder}/labels/0.txt, {message}" in str(finding)
-        or (message in str(finding) and kind == "outside image")
-    )
+    assert finding.kind == kind and message in str(finding)
+    if kind != "outside image":  # which is said of the whole folder
+        assert f"{folder}/labels/0.txt, {message}" in str(finding)
 
 
 def test_files_without_a_partner_are_named(folder):
@@ -143,6 +149,59 @@ def test_missing_folders_are_named(folder):
         read_yolo(folder)
     with pytest.raises(AnnotationError, match="no such folder, or no image in it .--images."):
         read_yolo(folder, folder / "images")
+
+
+@pytest.fixture
+def apart(tmp_path):
+    """Two pictures of one name in folders of their own, which those of their texts are called."""
+    for number, place in enumerate(("c1", "c2")):
+        for kind, suffix in (("pics", "jpg"), ("labels", "txt")):
+            (tmp_path / "set" / kind / place).mkdir(parents=True)
+            (tmp_path / "set" / kind / place / f"a.{suffix}").write_bytes(jpeg(number))
+        (tmp_path / f"set/labels/{place}/a.txt").write_text(f"{number} 0.5 0.5 0.5 0.5\n")
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("split, classes", [(None, [0, 1]), ("c2", [1])])
+def test_texts_lie_in_folders_as_their_images_do(apart, split, classes):
+    """They were once looked for in one folder, so that all images were background."""
+    found = read_yolo(apart, apart / "pics", NAMES, split)
+    assert [item.labels[:, 0].tolist() for item in found.items] == [[each] for each in classes]
+    assert not found.findings
+
+
+@pytest.mark.parametrize("layout", ["labels/c1", "c1/labels", "c1"])
+def test_a_set_has_the_images_whose_texts_are_its_own(apart, layout):
+    """Where all images are in one folder, those of the other set were once background."""
+    texts = apart / "new" / layout
+    texts.mkdir(parents=True)
+    (texts / "0.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    found = read_yolo(apart / "new", write_images(apart / "all", 2), NAMES, "c1")
+    assert [item.image.name for item in found.items] == ["0.jpg"] and not found.findings
+
+
+@pytest.mark.parametrize("names", [("c1/a.jpg", "c2/a.jpg"), ("a.jpg", "a.png")])
+def test_a_text_of_two_images_is_a_fault_that_names_both(apart, names):
+    shutil.rmtree(apart / "pics")
+    shutil.rmtree(apart / "labels")
+    for name in (*names, "b.jpg"):
+        (apart / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (apart / "images" / name).write_bytes(jpeg(len(name)))
+    (apart / "labels").mkdir()
+    for name in "ab":
+        (apart / "labels" / f"{name}.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    both = [apart / "images" / name for name in names]
+    found = read_yolo(apart, apart / "images", NAMES)
+    assert [finding.kind for finding in found.findings] == ["ambiguous image"] * 2
+    assert [finding.image for finding in found.findings] == both
+    assert all(str(path) in str(finding) for finding in found.findings for path in both)
+    assert [item.image.name for item in found.items] == ["b.jpg"]
+
+
+def test_images_of_which_none_has_a_text_are_not_background(apart):
+    (apart / "labels/c1/a.txt").rename(apart / "labels/c1/b.txt")
+    with pytest.raises(AnnotationError, match="no image in it has a text file in .*labels/c1"):
+        read_yolo(apart, apart / "pics", NAMES, "c1")
 
 
 def test_keypoints_behind_a_box_are_left_alone(folder):
