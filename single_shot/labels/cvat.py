@@ -32,11 +32,13 @@ def read_cvat(
     images: Path | None = None,
     class_names: Sequence[str] | None = None,
     choices: Choices = AS_FOUND,
+    subset: str | None = None,
 ) -> Annotations:
     """Return the Annotations in a file of CVAT's XML for images.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `checks.Choices`. Raises AnnotationError where the file cannot be read.
+    occur. choices: see `checks.Choices`. subset: of a project, whose images alone are read.
+    Raises AnnotationError where the file cannot be read, or has no image in the subset.
     """
     path = Path(path)
     tree = parse_xml(path, MAX_XML_BYTES)
@@ -44,9 +46,10 @@ def read_cvat(
         raise AnnotationError(
             f"{path}: annotates a film (track); export it from CVAT as `CVAT for images`"
         )
-    nodes = tree.findall("image")
+    nodes = [node for node in tree.findall("image") if subset in (None, node.get("subset"))]
     if not nodes:
-        raise AnnotationError(f"{path}: holds no image; export it as `CVAT for images 1.1`")
+        where = f" in the subset {subset}" if subset else ""
+        raise AnnotationError(f"{path}: holds no image{where}; export it as `CVAT for images 1.1`")
     root = image_root(path, images, map(_name, nodes))
     raw_images, findings = [], []
     for node in nodes:
@@ -57,6 +60,12 @@ def read_cvat(
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path))
     return assemble(path, raw_images, FORM, class_names, findings, choices)
+
+
+def find_subsets(path: Path) -> list[str]:
+    """Return the subsets that the images of a project are in; none unless each is in one."""
+    subsets = {node.get("subset", "") for node in parse_xml(path, MAX_XML_BYTES).iter("image")}
+    return [] if "" in subsets else sorted(subsets)
 
 
 def _name(node):

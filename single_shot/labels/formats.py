@@ -11,7 +11,7 @@ from single_shot.labels.checks import AS_FOUND, Choices, check_together
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.csv_labels import read_csv
-from single_shot.labels.cvat import read_cvat
+from single_shot.labels.cvat import find_subsets, read_cvat
 from single_shot.labels.im2rec import read_lst, read_rec
 from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
@@ -148,6 +148,8 @@ def own_sets(source: Path, name: str) -> tuple[list[str], list[str]]:
     folder = Path(source)
     if name == "yolo":
         known = {each: each for each in find_sets(folder if folder.is_dir() else folder.parent)}
+    elif name == "cvat" and (file := _only_file(folder, name)):
+        known = {each: each for each in find_subsets(file) if each.lower() in _SET_NAMES}
     elif not folder.is_dir():
         return [], []
     elif name == "voc" and (lists := sorted(folder.glob("ImageSets/Main/*.txt"))):
@@ -176,6 +178,12 @@ def _set_of(file):
     """Return the name of the set that the path of a file tells, such as `train`, or None."""
     words = re.findall(r"[a-z]+", file.lower())
     return next((word for word in words if word in _SET_NAMES), None)
+
+
+def _only_file(source, name):
+    """Return the one file of a format that a source is or holds, else None."""
+    files = [source] if source.is_file() else _files_of(source, name)
+    return files[0] if len(files) == 1 else None
 
 
 def _files_of(folder, name):
@@ -223,6 +231,9 @@ def _read_part(source, name, images_and_names, part, choices):
             return read_folder(source, images, class_names, choices, part)
         if not (source / part).is_dir():
             return read_sets([(source, part)], class_names, images, choices)
+    is_subset = name == "cvat" and part is not None and not (source / part).exists()
+    if is_subset and (file := _only_file(source, name)):
+        return read_cvat(file, images, class_names, choices, part)
     path = source if part is None else source / part
     if name in FOLDER_READERS:
         return FOLDER_READERS[name](path, images, class_names, choices)

@@ -45,8 +45,14 @@ class ImageFinder:
         return self._by_last_parts(root, name, where) or path
 
     def _by_last_parts(self, root, name, where):
-        """Return the file in the folder root that the last parts of a name lead to, or None."""
+        """Return the file in the folder root that the last parts of a name lead to, or None.
+
+        The last part alone may be written in another way, as for `_meant`.
+        """
         path = find_by_last_parts(root, name, where)
+        if path is None:
+            last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+            path = self._meant(find_inside(root, last, where), where) if last != ".." else None
         if path is None or not path.is_file():
             return None
         self.led_elsewhere += 1

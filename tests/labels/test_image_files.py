@@ -39,6 +39,8 @@ def test_names_that_lead_elsewhere_are_counted(folder):
     for name in ("a.jpg", "/elsewhere/both.jpg", "../both.jpg", "sub/b.png", "train/both.jpg"):
         finder.find(folder, name, "here")
     assert finder.led_elsewhere == 3
+    assert finder.find(folder, "train/both.JPG", "here") == folder / "both.jpg"
+    assert finder.led_elsewhere == 4
 
 
 def test_what_is_not_there_stays_the_named_file(folder):

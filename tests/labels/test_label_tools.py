@@ -11,7 +11,7 @@ from single_shot.labels.checks import Choices
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.cvat import read_cvat
-from single_shot.labels.formats import guess_format, read_source
+from single_shot.labels.formats import guess_format, own_sets, read_source
 from single_shot.labels.image_checks import check_images
 from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
@@ -354,6 +354,25 @@ def test_images_of_a_cvat_project_lie_in_folders_of_its_subsets(tmp_path, folder
     found = read_cvat(path, class_names=["cat"])
     assert not found.findings
     assert [item.image.is_file() for item in found.items] == [True] * 3
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_the_subsets_of_a_cvat_project_become_sets(tmp_path, as_file):
+    write_images(tmp_path, 4)
+    image = '<image name="{}.jpg" subset="{}" width="40" height="30">{}</image>'
+    box = '<box label="cat" xtl="4" ytl="3" xbr="20" ybr="15"/>'
+    subsets = ["Train", "Train", "Validation", "Test"]
+    nodes = [image.format(number, subset, box) for number, subset in enumerate(subsets)]
+    path = write(tmp_path / "annotations.xml", f"<annotations>{''.join(nodes)}</annotations>")
+    source = path if as_file else tmp_path
+    sets, unused = own_sets(source, "cvat")
+    assert (sets, unused) == (["Train", "Validation"], ["Test"])
+    parts = read_source(source, "cvat", sets=sets)
+    names = [[item.image.name for item in part.items] for part in parts]
+    assert names == [["0.jpg", "1.jpg"], ["2.jpg"]] and not any(part.faults for part in parts)
+    nodes[0] = nodes[0].replace(' subset="Train"', "")  # then a set of it would lose an image
+    write(path, f"<annotations>{''.join(nodes)}</annotations>")
+    assert own_sets(source, "cvat") == ([], [])
 
 
 def test_cvat_of_a_film_is_refused_with_the_way_out(tmp_path):

@@ -38,7 +38,7 @@ def test_classes_of_the_same_name_keep_their_outputs(tmp_path):
     before, after = outputs(old, 3), outputs(net, 2)
     np.testing.assert_array_equal(after[:, 0], before[:, 0])  # background
     np.testing.assert_array_equal(after[:, 1], before[:, 3])
-    assert not np.isin(after[:, 2], before).any()
+    assert np.isin(after[:, 2], before).mean() < 0.01  # two random numbers may be equal
     for name, parameter in net._collect_params_with_prefix().items():
         if not name.startswith("class_predictors"):
             found = load_checkpoint(path).parameters[name].asnumpy()
