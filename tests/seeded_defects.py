@@ -950,6 +950,13 @@ DEFECTS = [
         "labels = labels.copy()",
     ),
     Defect(
+        "the held-out set alone decides where class ids begin",
+        "single_shot/labels/checks.py",
+        "images = [each for part in parts for each in part.images]",
+        "images = [each for part in parts[1:] or parts for each in part.images]",
+        ("tests/labels/test_conventions.py",),
+    ),
+    Defect(
         "a polygon is taken for a box without a word",
         "single_shot/labels/checks.py",
         "if each.doubt and not repair:",
