@@ -1,6 +1,8 @@
 """utils.compat: NumPy's names, the number of threads, the CUDA libraries."""
 
 import ast
+import importlib.util
+import marshal
 import os
 import subprocess
 import sys
@@ -96,6 +98,79 @@ def test_mxnet_imports_no_statistics_but_others_may():
         "print(hasattr(sklearn.base, 'BaseEstimator'), scipy.stats.norm.cdf(0))"
     )
     assert run_python(code).split() == ["[]", "True", "0.5"]
+
+
+FUNCTIONS = """
+import hashlib, inspect
+from mxnet import nd, sym
+digest = hashlib.sha256()
+for space in (nd, nd.contrib, nd._internal, sym, sym.contrib, sym._internal):
+    for name, each in sorted(vars(space).items()):
+        if inspect.isfunction(each):
+            digest.update(f"{name} {inspect.signature(each)} {each.__doc__}".encode())
+print(digest.hexdigest(), nd.relu(nd.array([-1, 2])).asnumpy(), sym.relu(sym.var("x")).name)
+"""
+
+
+def test_the_functions_of_mxnet_are_those_that_it_writes():
+    plain = "import numpy, utils.compat as compat; compat.restore_numpy_names(numpy)\n"
+    plain += "import sys; sys.meta_path.remove(compat.QuickImport)\n"
+    assert run_python("import utils\n" + FUNCTIONS) == run_python(plain + FUNCTIONS)
+
+
+WRITES = """
+def write(address, name):
+    results = {}
+    text = f"def {name}(x):\\n    def inner():\\n        return _imperative_invoke({address}, x)\\n"
+    exec(text + "    return inner()", None, results)
+    return results[name]
+
+def _imperative_invoke(address, x):
+    return address + x
+"""
+
+
+def test_a_function_is_compiled_once_for_all_addresses(tmp_path, monkeypatch):
+    path = tmp_path / "register.py"
+    path.write_text(WRITES)
+    ends = []
+    monkeypatch.setattr(compat.atexit, "register", ends.append)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+
+    def start():
+        spec = importlib.util.spec_from_file_location(
+            "register", path, loader=compat.CompiledOnce("register", str(path))
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    write = start().write
+    assert [write(address, "f")(1) for address in (10, 2**60)] == [11, 2**60 + 1]
+    ends.pop()()
+    (kept,) = tmp_path.rglob("*.functions")
+    monkeypatch.setattr("builtins.compile", None)  # which is not needed any more
+    write = start().write
+    assert write(7, "f")(1) == 8 and write(7, "f").__name__ == "f"
+    with pytest.raises(TypeError):
+        write(7, "g")
+    monkeypatch.undo()
+    for spoiled in (b"", b"no code", kept.read_bytes()[:-9], marshal.dumps([1])):
+        kept.write_bytes(spoiled)
+        assert compat.read_functions(kept) == {}
+        assert start().write(7, "f")(1) == 8
+
+
+def test_where_python_writes_no_compiled_files_no_functions_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    compat.write_functions(tmp_path / "a.functions", {})
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "file").touch()
+    compat.write_functions(tmp_path / "file" / "a.functions", {})  # no place to write to
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    code = compile("1 + 2", "<string>", "eval")
+    compat.write_functions(tmp_path / "a.functions", {b"key": code})
+    assert eval(compat.read_functions(tmp_path / "a.functions")[b"key"]) == 3
 
 
 def test_threads_are_the_cores_unless_the_user_says_otherwise():

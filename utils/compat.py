@@ -2,20 +2,28 @@
 
 MXNet 1.9.1 is the last release. It looks up names that NumPy has since removed, it starts half as
 many threads as there are processors, its builds expect the CUDA 11 libraries or those of a compiler
-on the loader's path, and it imports packages that it does not need. `prepare` mends all four and
-changes nothing that is already right.
+on the loader's path, it imports packages that it does not need, and it writes and compiles a
+function for each operator at every start. `prepare` mends all five and changes nothing that is
+already right.
 """
 
+import atexit
 import ctypes
 import functools
+import hashlib
 import importlib.util
+import marshal
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+
+from utils.files import replace_atomically
 
 # Names that MXNet 1.9.1 or GluonCV 0.10.5 read from NumPy -> the name of today with that meaning.
 RENAMED = {
@@ -73,19 +81,84 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class QuickImport:
-    """Hides from MXNet, while it is imported, two packages that it takes only if they are there.
+    """Makes `import mxnet` take half of its time, with which each command and kernel begins.
 
-    They are a quarter of the time of `import mxnet`. Its quantisation misses them in one mode: who
-    calibrates by entropy sets `mxnet.contrib.quantization.stats` to `scipy.stats`.
+    Packages that MXNet takes only if they are there are hidden from it meanwhile. Its quantisation
+    misses one in one mode: who calibrates by entropy sets `mxnet.contrib.quantization.stats` to
+    `scipy.stats`. The modules that write functions are loaded by CompiledOnce.
     """
 
     hidden = ("sklearn", "scipy.stats")
+    writing = ("mxnet.ndarray.register", "mxnet.symbol.register")
 
     @classmethod
-    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
         """Take part in an import as one of `sys.meta_path`; ImportError for what is hidden."""
         if name in cls.hidden and is_importing("mxnet"):
             raise ImportError(f"{name} is left out by utils.compat")
+        spec = PathFinder.find_spec(name, path) if name in cls.writing else None
+        if spec is not None and spec.origin is not None:
+            spec.loader = CompiledOnce(name, spec.origin)
+        return spec
+
+
+class CompiledOnce(SourceFileLoader):
+    """Loads a module that writes functions and has `exec` compile them; keeps what that gives.
+
+    From start to start the texts differ in the address of their operator alone, so they are kept
+    with PLACEHOLDER in its place. They lie beside the module's own compiled file, with which Python
+    has the same trust, and not where it may write none (PYTHONDONTWRITEBYTECODE).
+    """
+
+    ADDRESS = re.compile(r"(?:(?<=_imperative_invoke\()|(?<=_symbol_creator\())\d+")
+    PLACEHOLDER = 2**62
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module, whose `exec` is ours."""
+        path = Path(importlib.util.cache_from_source(self.path)).with_suffix(".functions")
+        kept = read_functions(path)
+        known = len(kept)
+        vars(module)["exec"] = functools.partial(self.run, kept, vars(module))
+        super().exec_module(module)
+        # Others have it write functions until MXNet is imported.
+        atexit.register(lambda: write_functions(path, kept) if len(kept) > known else None)
+
+    def run(
+        self, kept: dict[bytes, CodeType], names: dict, source: str, _: None, results: dict
+    ) -> None:
+        """Stand for `exec(source, None, results)` in a module with these names."""
+        text = self.ADDRESS.sub(str(self.PLACEHOLDER), source)
+        key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        if key not in kept:
+            kept[key] = compile(text, "<string>", "exec")
+        address = self.ADDRESS.search(source)
+        code = kept[key] if address is None else self.at(int(address[0]), kept[key])
+        exec(code, names, results)
+
+    def at(self, address: int, code: CodeType) -> CodeType:
+        """Return code with an address in place of PLACEHOLDER, in functions within it too."""
+        values = [address if each == self.PLACEHOLDER else each for each in code.co_consts]
+        values = [self.at(address, each) if isinstance(each, CodeType) else each for each in values]
+        return code.replace(co_consts=tuple(values))
+
+
+def read_functions(path: Path) -> dict[bytes, CodeType]:
+    """Return what CompiledOnce kept in a file, nothing where that is absent or spoiled."""
+    with suppress(OSError, EOFError, TypeError, ValueError):
+        kept = marshal.loads(path.read_bytes())
+        if isinstance(kept, dict):
+            return kept
+    return {}
+
+
+def write_functions(path: Path, kept: dict[bytes, CodeType]) -> None:
+    """Keep what CompiledOnce has for the next start, where Python may write compiled files."""
+    if sys.dont_write_bytecode:
+        return
+    with suppress(OSError):  # in an environment of somebody else, say
+        replace_atomically(path, lambda temporary: Path(temporary).write_bytes(marshal.dumps(kept)))
 
 
 def is_importing(name: str) -> bool:
