@@ -688,8 +688,8 @@ DEFECTS = [
     Defect(
         "gathered gradients are never set back to 0",
         "utils/training.py",
-        "if self.config.accumulate > 1:\n            self.net",
-        "if self.config.accumulate < 1:\n            self.net",
+        "if self.config.accumulate > 1:\n            for",
+        "if self.config.accumulate < 1:\n            for",
         ("tests/test_training.py", "-k", "gathered_gradients"),
     ),
     Defect(

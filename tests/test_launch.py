@@ -168,48 +168,47 @@ def assert_failed(running, message):
     assert_gone(running)
 
 
-@pytest.fixture
-def waiting(tmp_path):
-    """The environment in which MXNet does nothing but wait, and leaves a file for each process."""
-    (tmp_path / "mxnet.py").write_text(WAIT)
-    return {"PYTHONPATH": str(tmp_path)}
-
-
 @contextlib.contextmanager
-def waiting_job(tmp_path, waiting, *options):
-    """Have a job of a scheduler, a server and two workers that wait for ever."""
-    with job(*options, words=stand_in(tmp_path), variables=waiting) as running:
-        wait_until(lambda: len(list(tmp_path.glob("*.waits"))) == 4, running)
+def waiting_job(folder, *options):
+    """Have a job of a scheduler, a server and two workers whose MXNet does nothing but wait.
+
+    Each of them leaves a file in the folder.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "mxnet.py").write_text(WAIT)
+    with job(*options, words=stand_in(folder), variables={"PYTHONPATH": str(folder)}) as running:
+        wait_until(lambda: len(list(folder.glob("*.waits"))) == 4, running)
         yield running
 
 
 @pytest.mark.parametrize("rank, name", [(0, "the scheduler"), (1, "server 0"), (2, "worker 0")])
-def test_a_member_that_is_killed_is_named(tmp_path, waiting, rank, name):
-    with waiting_job(tmp_path, waiting) as running:
+def test_a_member_that_is_killed_is_named(tmp_path, rank, name):
+    with waiting_job(tmp_path) as running:
         os.kill(running.pid(rank), signal.SIGKILL)
         assert_failed(running, f"{name} on .* has died")
 
 
-def test_a_member_that_hangs_is_named(tmp_path, waiting):
-    with waiting_job(tmp_path, waiting, "--patience", "5") as running:
-        os.kill(running.pid(3), signal.SIGSTOP)
-        assert_failed(running, "no word from worker 1 on .* for 5 s: it hangs, .*")
+def test_members_that_hang_or_do_not_meet_are_named(tmp_path):
+    """Side by side, since each takes its time."""
+    patience = ("--patience", "5")
+    with (
+        waiting_job(tmp_path / "hangs", *patience) as hanging,
+        waiting_job(tmp_path / "waits", *patience) as unmet,
+    ):
+        os.kill(hanging.pid(3), signal.SIGSTOP)
+        assert_failed(hanging, "no word from worker 1 on .* for 5 s: it hangs, .*")
+        assert_failed(unmet, "worker [01] on .* has not reached the other processes .*")
 
 
-def test_workers_that_do_not_meet_are_named(tmp_path, waiting):
-    with waiting_job(tmp_path, waiting, "--patience", "5") as running:
-        assert_failed(running, "worker [01] on .* has not reached the other processes .*")
-
-
-def test_a_launcher_that_is_killed_takes_all_with_it(tmp_path, waiting):
-    with waiting_job(tmp_path, waiting) as running:
+def test_a_launcher_that_is_killed_takes_all_with_it(tmp_path):
+    with waiting_job(tmp_path) as running:
         os.kill(running.pid(1), signal.SIGSTOP)  # it cannot see to that itself
         running.launcher.kill()
         assert_gone(running)
 
 
-def test_ctrl_c_ends_a_job(tmp_path, waiting):
-    with waiting_job(tmp_path, waiting) as running:
+def test_ctrl_c_ends_a_job(tmp_path):
+    with waiting_job(tmp_path) as running:
         running.launcher.send_signal(signal.SIGINT)
         status, _, errors = running.wait()
         assert status == 130 and "go on with the command:" in errors
@@ -236,11 +235,11 @@ def test_a_port_that_is_taken_is_named(tmp_path):
             assert_gone(running)
 
 
-def test_a_stranger_at_the_port_does_no_harm(tmp_path, waiting):
+def test_a_stranger_at_the_port_does_no_harm(tmp_path):
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
-    with waiting_job(tmp_path, waiting, "--port", str(port)) as running:
+    with waiting_job(tmp_path, "--port", str(port)) as running:
         assert knock(port) and knock(port)
         os.kill(running.pid(1), signal.SIGKILL)
         assert_failed(running, "server 0 on .* has died")

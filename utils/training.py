@@ -227,7 +227,7 @@ class TrainingRun:
             )
 
     def make_trainer(self, updates_done: int) -> gluon.Trainer:
-        """Return the optimiser, after as many updates, and prepare the weights for it."""
+        """Return the optimiser, after as many updates, and prepare the weights that it trains."""
         config, parameters = self.config, self.net.collect_params()
         options = {"wd": config.weight_decay, "begin_num_update": updates_done}
         if config.optimizer == "sgd":
@@ -244,9 +244,10 @@ class TrainingRun:
             if config.accumulate > 1 and parameter.grad_req != "null":
                 parameter.grad_req = "add"
         self.num_pending = 0  # batches whose gradients wait for the next step
+        self.trained = {name: each for name, each in parameters.items() if each.grad_req != "null"}
         threshold = self.workers.threshold
         return gluon.Trainer(
-            {name: each for name, each in parameters.items() if each.grad_req != "null"},
+            self.trained,
             config.optimizer,
             options,
             kvstore=self.workers.kvstore or "device",
@@ -293,16 +294,15 @@ class TrainingRun:
     def update(self, learning_rate: float) -> None:
         """Add up the gradients that have gathered, clip them, take one step of the optimiser."""
         self.trainer.allreduce_grads()
-        parameters = self.net.collect_params().values()
-        trained = [parameter for parameter in parameters if parameter.grad_req != "null"]
         bound = self.config.clip_norm * self.num_pending
         for ctx in self.contexts:  # each has the sum now, and takes the same step
-            gradients = [parameter.grad(ctx) for parameter in trained]
+            gradients = [parameter.grad(ctx) for parameter in self.trained.values()]
             gluon.utils.clip_global_norm(gradients, bound, check_isfinite=False)
         self.trainer.set_learning_rate(learning_rate)
         self.trainer.update(self.num_pending)  # each loss is already divided by its positives
         if self.config.accumulate > 1:
-            self.net.collect_params().zero_grad()
+            for parameter in self.trained.values():
+                parameter.zero_grad()
         self.num_pending = 0
 
     def batches(self) -> Iterator[tuple[nd.NDArray, nd.NDArray]]:
