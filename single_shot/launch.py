@@ -30,7 +30,7 @@ from single_shot import command
 from single_shot.answer import Answer
 from single_shot.arguments import number, program
 from single_shot.cluster.hosts import Host, address_for, is_this_machine, placed, read_hosts
-from single_shot.cluster.job import PATIENCE, RANKS, Job
+from single_shot.cluster.job import LEAST_PATIENCE, PATIENCE, PORTS, RANKS, Job
 from single_shot.cluster.messages import LOOPBACK, START, free_port
 from utils.compat import SHARING_VARIABLE, core_count
 from utils.files import InputError
@@ -54,9 +54,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     servers_help = "keep the weights, spread over the hosts; default: one for each host"
     add("--servers", type=number(1), metavar="N", help=servers_help)
     port_help = "of the first host, where the processes meet; default: one that is free here"
-    add("--port", type=number(1, 65535), metavar="N", help=port_help)
+    add("--port", type=number(*PORTS), metavar="N", help=port_help)
     patience_help = "seconds of silence after which a process counts as hung"
-    add("--patience", type=number(5), default=PATIENCE, metavar="SECONDS", help=patience_help)
+    least = number(LEAST_PATIENCE)
+    add("--patience", type=least, default=PATIENCE, metavar="SECONDS", help=patience_help)
     add("words_of_part", nargs="+", metavar="-- train ...", help="what each worker does")
 
 

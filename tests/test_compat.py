@@ -127,6 +127,11 @@ def write(address, name):
 
 def _imperative_invoke(address, x):
     return address + x
+
+def without_address():
+    results = {}
+    exec("def f():\\n    return 3", None, results)
+    return results["f"]
 """
 
 
@@ -149,12 +154,13 @@ def test_a_function_is_compiled_once_for_all_addresses(tmp_path, monkeypatch):
     assert [write(address, "f")(1) for address in (10, 2**60)] == [11, 2**60 + 1]
     ends.pop()()
     (kept,) = tmp_path.rglob("*.functions")
-    monkeypatch.setattr("builtins.compile", None)  # which is not needed any more
-    write = start().write
-    assert write(7, "f")(1) == 8 and write(7, "f").__name__ == "f"
-    with pytest.raises(TypeError):
-        write(7, "g")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.compile", None)  # which is not needed any more
+        module = start()
+        assert module.write(7, "f")(1) == 8 and module.write(7, "f").__name__ == "f"
+        assert module.without_address()() == 3
+        with pytest.raises(TypeError):
+            module.write(7, "g")
     for spoiled in (b"", b"no code", kept.read_bytes()[:-9], marshal.dumps([1])):
         kept.write_bytes(spoiled)
         assert compat.read_functions(kept) == {}

@@ -96,15 +96,20 @@ class Progress:
         return f"remaining about {clock(max(0, rest) / self.num_workers)}"
 
 
+def number_of(lesson):
+    """Return the number at the head of a lesson's name, such as `08b`."""
+    return lesson.partition("_")[0]
+
+
 def with_numbers(paths, numbers):
     """Return the notebooks of the lessons with these numbers, all if there are none.
 
     numbers: such as "05", which is not "05b". Raises SystemExit where one is no lesson's.
     """
-    known = {path.name.partition("_")[0] for path in paths}
+    known = {number_of(path.name) for path in paths}
     if unknown := sorted(set(numbers) - known):
         raise SystemExit(f"no lesson {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    return [path for path in paths if path.name.partition("_")[0] in (numbers or known)]
+    return [path for path in paths if number_of(path.name) in (numbers or known)]
 
 
 def longest_first(paths, expected=()):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from utils.compat import core_count
 
-from run_lessons import ROOT, longest_first, run_lesson
+from run_lessons import ROOT, longest_first, number_of, run_lesson
 from sync import notebook_paths, save
 
 TIME_LIMIT = 1800  # seconds for one lesson
@@ -25,11 +25,6 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def is_kept(output):
     """Tell whether an output belongs in the stored lesson."""
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
-
-
-def number_of(lesson):
-    """Return the number at the head of a lesson's name, such as `08b`."""
-    return lesson.partition("_")[0]
 
 
 def clean(notebook, lesson):

@@ -112,7 +112,7 @@ class CompiledOnce(SourceFileLoader):
     has the same trust, and not where it may write none (PYTHONDONTWRITEBYTECODE).
     """
 
-    ADDRESS = re.compile(r"(?:(?<=_imperative_invoke\()|(?<=_symbol_creator\())\d+")
+    CALL = re.compile(r"return _(?:imperative_invoke|symbol_creator)\((\d+)")
     PLACEHOLDER = 2**62
 
     def exec_module(self, module: ModuleType) -> None:
@@ -129,13 +129,16 @@ class CompiledOnce(SourceFileLoader):
         self, kept: dict[bytes, CodeType], names: dict, source: str, _: None, results: dict
     ) -> None:
         """Stand for `exec(source, None, results)` in a module with these names."""
-        text = self.ADDRESS.sub(str(self.PLACEHOLDER), source)
+        call = self.CALL.search(source)
+        if call is None:
+            exec(source, names, results)
+            return
+        start, end = call.span(1)
+        text = f"{source[:start]}{self.PLACEHOLDER}{source[end:]}"
         key = hashlib.blake2b(text.encode(), digest_size=16).digest()
         if key not in kept:
             kept[key] = compile(text, "<string>", "exec")
-        address = self.ADDRESS.search(source)
-        code = kept[key] if address is None else self.at(int(address[0]), kept[key])
-        exec(code, names, results)
+        exec(self.at(int(call[1]), kept[key]), names, results)
 
     def at(self, address: int, code: CodeType) -> CodeType:
         """Return code with an address in place of PLACEHOLDER, in functions within it too."""

@@ -14,7 +14,8 @@ from utils.files import InputError
 
 # Who starts a process says its rank: `single-shot launch`, Open MPI, Slurm, Kubernetes.
 RANKS = ("SINGLE_SHOT_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "JOB_COMPLETION_INDEX")
-PATIENCE = 30
+PATIENCE, LEAST_PATIENCE = 30, 5
+PORTS = 1, 65535  # least and greatest
 PACKAGES = ("data", "single_shot", "utils")
 SCHEDULER, SERVER, WORKER = "scheduler", "server", "worker"  # ps-lite's names of the roles
 
@@ -86,11 +87,11 @@ def job_here(variables: Mapping[str, str] = os.environ) -> tuple[Job, int]:
         )
     job = Job(
         root=root,
-        port=whole("DMLC_PS_ROOT_PORT", least=1, most=65535),
+        port=whole("DMLC_PS_ROOT_PORT", "", *PORTS),
         num_servers=whole("DMLC_NUM_SERVER"),
         num_workers=whole("DMLC_NUM_WORKER"),
         name=variables.get("SINGLE_SHOT_JOB", ""),
-        patience=whole("SINGLE_SHOT_PATIENCE", str(PATIENCE), least=5),
+        patience=whole("SINGLE_SHOT_PATIENCE", str(PATIENCE), LEAST_PATIENCE),
     )
     names = [name for name in RANKS if name in variables]
     if not names:
