@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
+import scipy
 
 SUPERSAMPLING = 3  # rays per pixel along each axis
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.60, 0.55, 0.30, 24
@@ -146,7 +146,7 @@ MASCOTS = {"frill": tuple(_frill()), "sprig": tuple(_sprig()), "zest": tuple(_ze
 
 def random_rotation(rng):
     """A rotation matrix (3, 3), uniform over all orientations: a normalised Gaussian quaternion."""
-    return Rotation.from_quat(rng.normal(size=4)).as_matrix()
+    return scipy.spatial.transform.Rotation.from_quat(rng.normal(size=4)).as_matrix()
 
 
 def random_light(rng):
@@ -164,7 +164,8 @@ def _place(parts, rotation, side):
     """
     view = np.diag([1.0, -1.0, 1.0]) @ rotation
     angles = np.array([part.angles for part in parts])
-    axes = view @ Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    turn = scipy.spatial.transform.Rotation.from_euler("xyz", angles, degrees=True)
+    axes = view @ turn.as_matrix()
     centers = np.array([part.center for part in parts]) @ view.T
     radii = np.array([part.radii for part in parts])
     reach = _reach(axes, radii)

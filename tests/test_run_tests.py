@@ -33,23 +33,23 @@ def write_test(tmp_path, code):
 def test_what_passed_failed_and_was_skipped_is_counted(run_tests, tmp_path):
     code = "import pytest\ndef test_good(): pass\ndef test_bad(): assert 1 == 2\n"
     write_test(tmp_path, code + "def test_not(): pytest.skip('no')\n")
-    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    outcome = run_tests.run_pytest("x", 1, ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
     assert outcome.passed == 1 and outcome.failures == ["tests.test_a::test_bad"]
     assert str(outcome).startswith("1 passed, 1 failed, ")
     write_test(tmp_path, "import what_is_not_there\n")
-    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    outcome = run_tests.run_pytest("x", 1, ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
     assert outcome.passed == 0 and len(outcome.failures) == 1
 
 
 def test_no_test_at_all_is_a_failure(run_tests, tmp_path):
-    outcome = run_tests.run_pytest("x", ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
+    outcome = run_tests.run_pytest("x", 1, ["tests"], {}, open(tmp_path / "log", "w"))  # noqa: SIM115
     assert outcome.failures == ["pytest ended with status 5"]
 
 
 def test_one_thread_is_the_default(run_tests, tmp_path):
     write_test(tmp_path, "import os\ndef test(): print(os.environ['OMP_NUM_THREADS']); assert 0\n")
     with open(tmp_path / "log", "w") as log:
-        run_tests.run_pytest("x", ["tests"], {}, log)
+        run_tests.run_pytest("x", 1, ["tests"], {}, log)
     assert f"stdout call {'-' * 29}\n1\n" in (tmp_path / "log").read_text()
 
 
@@ -91,7 +91,7 @@ def test_the_workflow_on_the_code_host_has_every_condition(run_tests):
 def test_every_condition_is_reported_and_a_failure_counts(run_tests, tmp_path, monkeypatch, capsys):
     calls = []
 
-    def run_pytest(name, arguments, environment, log=None):
+    def run_pytest(name, workers, arguments, environment, log=None):
         calls.append((name, "--nbval-lax" in arguments, environment))
         failures = ["lesson::cell"] if name == "avx2-lessons" else []
         return run_tests.Outcome(3, failures, 1.0)

@@ -102,15 +102,15 @@ def lesson_paths(numbers=()):
     return longest_first(paths)  # so that no worker is left alone with one at the end
 
 
-def run_pytest(name, arguments, environment, log=None):
-    """Run pytest, a worker a core and a thread each; return the Outcome.
+def run_pytest(name, workers, arguments, environment, log=None):
+    """Run pytest with workers of one thread each; return the Outcome.
 
     name: of the file of results; log: a file for the output, which else goes to the terminal.
     """
     results, started = BUILD / f"{name}.xml", time.monotonic()
     results.unlink(missing_ok=True)
-    workers = ["-n", str(min(4, core_count())), "--no-loadscope-reorder"]
-    command = [sys.executable, "-m", "pytest", *workers, f"--junitxml={results}", *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", str(workers), "--no-loadscope-reorder"]
+    command += [f"--junitxml={results}", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     run = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
@@ -140,14 +140,16 @@ def run_condition(name, lessons, quiet=False):
         start_up.write_text(condition.start_up)
         environment["IPYTHONDIR"] = str(BUILD / name)
     compare = ["--nbval" if condition.same_outputs else "--nbval-lax", "--dist", "loadfile", *NBVAL]
-    parts = {} if lessons else {"tests": ["tests"]}
-    parts["lessons"] = [*compare, *map(str, lesson_paths(lessons))]
-    for part, arguments in parts.items():
+    cores = min(4, core_count())
+    # Tests wait for the processes that they start: one worker more than cores fills the gaps.
+    parts = {} if lessons else {"tests": (cores + 1, ["tests"])}
+    parts["lessons"] = cores, [*compare, *map(str, lesson_paths(lessons))]
+    for part, work in parts.items():
         if not quiet:
-            outcomes[part] = run_pytest(f"{name}-{part}", arguments, environment)
+            outcomes[part] = run_pytest(f"{name}-{part}", *work, environment)
             continue
         with open(BUILD / f"{name}-{part}.log", "w") as log:
-            outcomes[part] = run_pytest(f"{name}-{part}", arguments, environment, log)
+            outcomes[part] = run_pytest(f"{name}-{part}", *work, environment, log)
         print(f"{name:<10} {part:<8} {outcomes[part]}", flush=True)
         print("".join(f"    {failure}\n" for failure in outcomes[part].failures), end="")
     return outcomes
