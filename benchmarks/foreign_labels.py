@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from single_shot.labels.checks import AS_FOUND, Choices
+from single_shot.labels.raw import AS_FOUND, Choices
 from single_shot.labels.formats import read_source
 
 import numpy as np

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from single_shot.labels.annotations import Annotation, Annotations, Finding
-from single_shot.labels.checks import Choices
 from single_shot.labels.formats import guess_format, own_sets, read_source
 from single_shot.labels.groups import group_images
 from single_shot.labels.image_checks import (
@@ -17,6 +16,7 @@ from single_shot.labels.image_checks import (
     leaks,
 )
 from single_shot.labels.numbers_in_text import printable
+from single_shot.labels.raw import Choices
 from utils.hooks import progress
 
 NAMES_SHOWN, FOLDERS_SHOWN = 20, 3

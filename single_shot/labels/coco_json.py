@@ -10,17 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import (
-    AS_FOUND,
-    Choices,
-    RawImage,
-    RawObject,
-    assemble,
-    size_from_image,
-)
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import class_name, shown, to_size, to_whole
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds_of_flat
 
@@ -42,7 +36,7 @@ def read_coco(
     """Return the Annotations in a file of COCO's format.
 
     images: folder of the images, by default found beside the file. class_names: by default the
-    categories', in the order of their ids, without a root category. choices: see `checks.Choices`.
+    categories', in the order of their ids, without a root category. choices: see `raw.Choices`.
     Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)

@@ -33,7 +33,7 @@ def decide_origin(
 ) -> tuple[BoxForm, list[str]]:
     """Return the form with the number of the first pixel, and what to say of it.
 
-    located: `checks.LocatedImage`s. origin: where a person says it, 0 with corners that are edges
+    located: `locating.LocatedImage`s. origin: where a person says it, 0 with corners that are edges
     or 1 with corners inside the box. Else a format that counts from 1 is read from 0 where first
     corners lie from 0 to 1 at least as often as at 1, as those of objects at the border do; fewer
     are slips. The last corner then is the edge behind the box, unless some boxes end at the last

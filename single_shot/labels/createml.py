@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import class_name, shown
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_json
 
 FIELDS = ("x", "y", "width", "height")
@@ -33,7 +34,7 @@ def read_createml(
     """Return the Annotations in a file of CreateML's.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `checks.Choices`. Raises AnnotationError where the file cannot be read.
+    occur. choices: see `raw.Choices`. Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)
     fix = "write a list of objects with image and annotations"

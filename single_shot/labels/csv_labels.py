@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import FLOAT_NOISE, BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import to_number, to_size, to_whole
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_text
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -79,7 +80,7 @@ def read_csv(
 
     images: folder of the images, by default found beside the file. class_names: by default all that
     occur; where they are given, a class that is a whole number counts in them. An image with empty
-    fields has no objects. choices: see `checks.Choices`. Raises AnnotationError where the file
+    fields has no objects. choices: see `raw.Choices`. Raises AnnotationError where the file
     cannot be read, or in two ways.
     """
     path = Path(path)

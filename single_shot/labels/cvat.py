@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import (
-    AS_FOUND,
-    Choices,
-    RawImage,
-    RawObject,
-    assemble,
-    size_from_image,
-)
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number, to_size
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
 from single_shot.labels.safe_files import parse_xml
 from single_shot.labels.shapes import bounds, bounds_of_ellipse, bounds_of_turned
 
@@ -37,7 +31,7 @@ def read_cvat(
     """Return the Annotations in a file of CVAT's XML for images.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `checks.Choices`. subset: of a project, whose images alone are read.
+    occur. choices: see `raw.Choices`. subset: of a project, whose images alone are read.
     Raises AnnotationError where the file cannot be read, or has no image in the subset.
     """
     path = Path(path)

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations
-from single_shot.labels.checks import AS_FOUND, Choices, check_together
+from single_shot.labels.assembling import check_together
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.csv_labels import read_csv
@@ -17,6 +17,7 @@ from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
 from single_shot.labels.pictures import SUFFIXES as PICTURE_SUFFIXES
 from single_shot.labels.pictures import is_hidden
+from single_shot.labels.raw import AS_FOUND, Choices
 from single_shot.labels.supervisely import read_supervisely
 from single_shot.labels.tfrecord import NAME as TFRECORD_NAME
 from single_shot.labels.tfrecord import read_tfrecord
@@ -209,7 +210,7 @@ def read_source(
     source: Path. name: one of FORMATS. images: folder of the images, or None. sets: names of the
     source's sets, or files or folders in it, for training and held out; the classes are those of
     the first; where pixels and class ids begin and how EXIF counts is decided by all together.
-    choices: see `checks.Choices`. Raises AnnotationError.
+    choices: see `raw.Choices`. Raises AnnotationError.
     """
     parts, waiting = [], replace(choices, alone=False)
     for each in sets or [None]:

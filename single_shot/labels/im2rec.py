@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number
 from single_shot.labels.pictures import RecordedImage
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_names, read_text
 from utils.records import FIELDS, OBJECT_WIDTH, RecordError, label_rows, read_payloads, unpack_rows
 
@@ -40,7 +41,7 @@ def read_lst(
     """Return the Annotations in a list for im2rec.
 
     images: folder that the paths begin in, by default found beside the file. class_names: by
-    default those in classes.txt or manifest.json there. choices: see `checks.Choices`. Raises
+    default those in classes.txt or manifest.json there. choices: see `raw.Choices`. Raises
     AnnotationError where the file cannot be read.
     """
     path = Path(path)

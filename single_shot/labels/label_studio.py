@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import class_name, shown, to_number, to_side
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_turned
 
@@ -33,7 +34,7 @@ def read_label_studio(
     """Return the Annotations in a file of Label Studio's.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `checks.Choices`. Of several annotators of an image the first counts.
+    occur. choices: see `raw.Choices`. Of several annotators of an image the first counts.
     Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)

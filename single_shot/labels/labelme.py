@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.assembling import assemble
 from single_shot.labels.csv_labels import FORM
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import class_name, shown, to_side
 from single_shot.labels.pictures import is_hidden
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds, bounds_of_circle
 
@@ -29,7 +30,7 @@ def read_labelme(
     """Return the Annotations in the JSON files of a folder and of those in it, or in a single file.
 
     images: folder of the images, by default beside the files or where they say. class_names: by
-    default all that occur. choices: see `checks.Choices`. Raises AnnotationError where there is no
+    default all that occur. choices: see `raw.Choices`. Raises AnnotationError where there is no
     file.
     """
     folder = Path(folder)

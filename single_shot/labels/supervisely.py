@@ -8,17 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
-from single_shot.labels.checks import (
-    AS_FOUND,
-    Choices,
-    RawImage,
-    RawObject,
-    assemble,
-    size_from_image,
-)
+from single_shot.labels.assembling import assemble
 from single_shot.labels.csv_labels import FORM
 from single_shot.labels.numbers_in_text import class_name, shown, to_size
 from single_shot.labels.pictures import is_hidden
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
 from single_shot.labels.safe_files import read_json
 from single_shot.labels.shapes import bounds
 
@@ -36,7 +30,7 @@ def read_supervisely(
     """Return the Annotations of a project, or of a data set in it.
 
     images: folder of the images, by default `img` beside each `ann`. class_names: by default all
-    that occur. choices: see `checks.Choices`. Raises AnnotationError where there is no file.
+    that occur. choices: see `raw.Choices`. Raises AnnotationError where there is no file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.json"))

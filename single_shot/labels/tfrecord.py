@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BadObject, BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
 from single_shot.labels.im2rec import find_names
 from single_shot.labels.numbers_in_text import printable, shown, to_side
 from single_shot.labels.pictures import FilePart, RecordedImage
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.tfrecord_fields import (
     BOX,
     CLASS,
@@ -52,7 +53,7 @@ def read_tfrecord(
 
     images: not used, since records hold them; each is read when it is asked for. class_names: by
     default those of the label map beside the file, in the order of their ids, else all that occur.
-    choices: see `checks.Choices`. Raises AnnotationError where the file cannot be read.
+    choices: see `raw.Choices`. Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)
     findings: list[Finding] = []

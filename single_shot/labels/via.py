@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from single_shot.labels.annotations import AnnotationError, Annotations
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, RawObject, assemble
+from single_shot.labels.assembling import assemble
 from single_shot.labels.csv_labels import EXTENT
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_json, read_text
 from single_shot.labels.shapes import bounds, bounds_of_ellipse
 
@@ -35,7 +36,7 @@ def read_via(
     """Return the Annotations in a file of VIA's: a project, or exported as JSON or CSV.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `checks.Choices`. Raises AnnotationError where the file cannot be read.
+    occur. choices: see `raw.Choices`. Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)
     regions = _regions_in_csv(path) if path.suffix.lower() == ".csv" else _regions_in_json(path)

@@ -16,19 +16,13 @@ from single_shot.labels.annotations import (
     Annotations,
     Finding,
 )
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import (
-    AS_FOUND,
-    Choices,
-    RawImage,
-    RawObject,
-    assemble,
-    check_objects,
-    size_from_image,
-)
+from single_shot.labels.checks import check_objects
 from single_shot.labels.image_files import IMAGE_FOLDERS
 from single_shot.labels.numbers_in_text import shown, to_size
 from single_shot.labels.pictures import is_hidden, pictures_by_stem, pictures_in
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
 from single_shot.labels.safe_files import parse_xml, read_text
 
 VOC_CLASSES = (
@@ -74,7 +68,7 @@ def read_sets(
 
     parts: pairs of folder and set, such as `[("VOC2007", "trainval"), ("VOC2012", "trainval")]`.
     class_names: by default all that occur. images: their folder, by default JPEGImages. choices:
-    see `checks.Choices`. Raises VocError for a list of ids that is absent or bad.
+    see `raw.Choices`. Raises VocError for a list of ids that is absent or bad.
     """
     pairs = [
         (Path(folder) / "Annotations" / f"{image_id}.xml", images or Path(folder) / "JPEGImages")
@@ -94,7 +88,7 @@ def read_folder(
     """Return the Annotations of all XML files in a folder, or in its folder of annotations.
 
     images: folder of the images, by default the first that there is of JPEGImages and others beside
-    or above the annotations, or the folder of each XML file. choices: see `checks.Choices`. split:
+    or above the annotations, or the folder of each XML file. choices: see `raw.Choices`. split:
     folder of a set in that of the annotations, and maybe of the images.
     Raises VocError where there is no XML file.
     """

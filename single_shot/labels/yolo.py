@@ -15,10 +15,11 @@ from itertools import chain
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
+from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.checks import AS_FOUND, Choices, RawImage, assemble
 from single_shot.labels.numbers_in_text import shown
 from single_shot.labels.pictures import SUFFIXES, is_hidden, pictures_in
+from single_shot.labels.raw import AS_FOUND, Choices, RawImage
 from single_shot.labels.safe_files import find_by_last_parts, read_names, read_text
 from single_shot.labels.yolo_lines import form_of, read_lines, to_object
 
@@ -49,7 +50,7 @@ def read_yolo(
 
     images: folder of the images, by default found. split: a set, such as `train`, that the YAML
     file names or that has folders of its own, `labels/train` or `train/labels`. class_names: by
-    default those of the file that has them. choices: see `checks.Choices`. Raises AnnotationError
+    default those of the file that has them. choices: see `raw.Choices`. Raises AnnotationError
     where folders, names or classes are missing.
     """
     folder = Path(folder)

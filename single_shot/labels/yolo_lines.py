@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from single_shot.labels.checks import RawObject
 from single_shot.labels.numbers_in_text import shown, to_number, to_whole
+from single_shot.labels.raw import RawObject
 from single_shot.labels.safe_files import read_text
 from single_shot.labels.shapes import bounds_of_flat
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Finding
-from single_shot.labels.checks import RawImage, RawObject, assemble, check_names
+from single_shot.labels.assembling import assemble
+from single_shot.labels.checks import check_names
 from single_shot.labels.csv_labels import FORM
+from single_shot.labels.raw import RawImage, RawObject
 from utils.records import check_labels
 
 import numpy as np

@@ -5,8 +5,8 @@ import io
 import json
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.checks import Choices
 from single_shot.labels.coco_json import read_coco
+from single_shot.labels.raw import Choices
 
 import numpy as np
 import pytest

@@ -2,11 +2,11 @@
 
 import io
 
-from single_shot.labels.checks import Choices
 from single_shot.labels.conventions import turned
 from single_shot.labels.csv_labels import read_csv
 from single_shot.labels.formats import read_source
 from single_shot.labels.pictures import read_picture
+from single_shot.labels.raw import Choices
 from single_shot.labels.voc import read_folder
 
 import numpy as np

@@ -1,9 +1,9 @@
 """CSV in two layouts: the banana set's rows, and one image a row."""
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.checks import Choices
 from single_shot.labels.csv_labels import read_csv
 from single_shot.labels.image_checks import check_images
+from single_shot.labels.raw import Choices
 
 import numpy as np
 import pytest

@@ -1,9 +1,9 @@
 """The format is guessed where it is plain, and asked for where it is not."""
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.checks import Choices
 from single_shot.labels.formats import FORMATS, guess_format, own_sets, read_source
 from single_shot.labels.image_checks import check_images, images_without_annotation
+from single_shot.labels.raw import Choices
 
 import pytest
 from label_files import read, write_source

@@ -7,7 +7,6 @@ import shutil
 
 from single_shot.labels import image_files
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.checks import Choices
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.cvat import read_cvat
@@ -15,6 +14,7 @@ from single_shot.labels.formats import guess_format, own_sets, read_source
 from single_shot.labels.image_checks import check_images
 from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
+from single_shot.labels.raw import Choices
 from single_shot.labels.supervisely import read_supervisely
 from single_shot.labels.via import read_via
 from single_shot.labels.yolo import read_yolo

@@ -1,7 +1,7 @@
 """VOC folders: what is read is what was written, and what is bad is named."""
 
 from data import open_preset
-from single_shot.labels.checks import Choices
+from single_shot.labels.raw import Choices
 from single_shot.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
 from single_shot.labels.voc_writer import SETS, annotation_xml, export
 from utils.records import encode_jpeg

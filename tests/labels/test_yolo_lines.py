@@ -1,6 +1,6 @@
 """What the longer lines of YOLO's files stand for, by all lines of a set together."""
 
-from single_shot.labels.checks import Choices
+from single_shot.labels.raw import Choices
 from single_shot.labels.yolo import read_yolo
 from single_shot.labels.yolo_lines import form_of, read_lines
 
