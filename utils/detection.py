@@ -177,7 +177,8 @@ def per_class_detection(
 ) -> list[np.ndarray]:
     """Return the objects in a batch of images where one anchor may stand for several classes.
 
-    Every class has its own candidates, as in Liu et al., SSD, section 2.2 and in GluonCV;
+    Every class has its own candidates (Liu et al., SSD, section 2.2), the best NMS_CANDIDATES of
+    its boxes. GluonCV takes the best of all classes together; of these, the same survive.
     `multibox_detection` lets each anchor stand for its most probable class alone.
     Takes and returns the same as `multibox_detection`.
     """
