@@ -100,6 +100,13 @@ def test_mxnet_imports_no_statistics_but_others_may():
     assert run_python(code).split() == ["[]", "True", "0.5"]
 
 
+def test_the_collector_of_garbage_passes_over_mxnet_and_goes_on():
+    code = "import gc, utils, mxnet; print(gc.isenabled(), gc.get_freeze_count() > 50_000)"
+    assert run_python(code).split() == ["True", "True"]
+    code = "import gc, utils; gc.disable(); import mxnet; print(gc.isenabled())"
+    assert run_python(code).split() == ["False"]
+
+
 FUNCTIONS = """
 import hashlib, inspect
 from mxnet import nd, sym

@@ -10,6 +10,7 @@ already right.
 import atexit
 import ctypes
 import functools
+import gc
 import hashlib
 import importlib.util
 import marshal
@@ -85,7 +86,7 @@ class QuickImport:
 
     Packages that MXNet takes only if they are there are hidden from it meanwhile. Its quantisation
     misses one in one mode: who calibrates by entropy sets `mxnet.contrib.quantization.stats` to
-    `scipy.stats`. The modules that write functions are loaded by CompiledOnce.
+    `scipy.stats`. The modules that write functions are loaded by CompiledOnce, MXNet by Lasting.
     """
 
     hidden = ("sklearn", "scipy.stats")
@@ -98,10 +99,31 @@ class QuickImport:
         """Take part in an import as one of `sys.meta_path`; ImportError for what is hidden."""
         if name in cls.hidden and is_importing("mxnet"):
             raise ImportError(f"{name} is left out by utils.compat")
-        spec = PathFinder.find_spec(name, path) if name in cls.writing else None
+        if name != "mxnet" and name not in cls.writing:
+            return None
+        spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.origin is not None:
-            spec.loader = CompiledOnce(name, spec.origin)
+            loader = CompiledOnce if name in cls.writing else Lasting
+            spec.loader = loader(name, spec.origin)
         return spec
+
+
+class Lasting(SourceFileLoader):
+    """Loads a package whose 80,000 objects live as long as the process.
+
+    The collector of garbage would look through them again and again, during the import and later.
+    """
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the package with the collector paused, which then passes over all that is there."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            super().exec_module(module)
+        finally:
+            if was_enabled:
+                gc.enable()
+        gc.freeze()
 
 
 class CompiledOnce(SourceFileLoader):
