@@ -15,8 +15,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from single_shot.labels.raw import AS_FOUND, Choices
 from single_shot.labels.formats import read_source
+from single_shot.labels.raw import AS_FOUND, Choices
 
 import numpy as np
 from report import table

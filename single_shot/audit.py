@@ -82,7 +82,8 @@ def train_detector(
     """
     batch_size = min(config.batch_size, len(training))
     ctx = best_context()
-    check_memory(batch_size, recipe.image_size, recipe.width, ctx, MEMORY_ADVICE)
+    num_classes = len(training.class_names)
+    check_memory(batch_size, recipe.image_size, recipe.width, ctx, MEMORY_ADVICE, num_classes)
     try:
         net = new_network(recipe, training, config, [ctx])
         train_network(net, recipe, training, held_out, config, running)

@@ -15,6 +15,11 @@ from mxnet.base import MXNetError
 # Measured on ToySSD at 128 and 256 pixels and on SSD300 of a quarter of the paper's width: 880 to
 # 1100 bytes for every pixel of a batch, most of them the maps of the first layers.
 BYTES_PER_PIXEL = 1000
+# Measured where a batch of 8 is decoded: 524 MB for 8732 anchors and 300 classes. An SSD of 300
+# pixels has 8732 anchors, ToySSD fewer for as many pixels.
+DECODING_BYTES = 25  # for each image, anchor and class
+ANCHORS_PER_PIXEL = 0.1
+EVALUATION_BATCH = 8  # of `detection.detect_dataset`
 MEMORY_WORDS = ("allocate", "out of memory", "insufficient memory")
 V1_FILES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 ADVICE = "lower --batch-size (and raise --accumulate as much) or --image-size"
@@ -69,9 +74,16 @@ def _left_in(folder):
         return float("inf")
 
 
-def memory_needed(batch_size: int, image_size: int, width: float = NARROW) -> float:
-    """Return about how many bytes of memory a training takes; the rest as for `check_memory`."""
-    return batch_size * image_size**2 * BYTES_PER_PIXEL * max(1, width / NARROW)
+def memory_needed(
+    batch_size: int, image_size: int, width: float = NARROW, num_classes: int = 0
+) -> float:
+    """Return about how many bytes of memory a training takes; the rest as for `check_memory`.
+
+    num_classes: of the detections that its evaluation decodes; 0 counts the training alone.
+    """
+    training = batch_size * image_size**2 * BYTES_PER_PIXEL * max(1, width / NARROW)
+    anchors = ANCHORS_PER_PIXEL * image_size**2
+    return training + EVALUATION_BATCH * anchors * num_classes * DECODING_BYTES
 
 
 def check_memory(
@@ -80,20 +92,23 @@ def check_memory(
     width: float = NARROW,
     ctx: Context | None = None,
     advice: str = ADVICE,
+    num_classes: int = 0,
 ) -> None:
     """Refuse a training that would be ended by the system for want of memory, without a word.
 
     batch_size: images at a time; image_size: their side in pixels; width: of an SSD's layers.
     ctx: the device; what a GPU has is not known here, and main memory is not what it needs.
-    advice: what to change, for the message.
+    advice: what to change, for the message. num_classes: as for `memory_needed`.
     Raises MemoryShort where about as much as it takes is not there.
     """
     if ctx is not None and ctx.device_type == "gpu":
         return
-    needed = memory_needed(batch_size, image_size, width)
+    needed = memory_needed(batch_size, image_size, width, num_classes)
     available = available_memory()
     if needed > available:
+        images = f"{batch_size} images of {image_size} x {image_size} pixels at a time"
+        images += f" and {num_classes} classes" if num_classes else ""
         raise MemoryShort(
-            f"{batch_size} images of {image_size} x {image_size} pixels at a time take about "
-            f"{needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are free; {advice}"
+            f"{images} take about {needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB "
+            f"are free; {advice}"
         )

@@ -4,9 +4,10 @@
 
 SOURCE is a folder or file as a labelling tool exports it; format, sets, images and conventions are
 found and said, and an option decides each of them otherwise (single_shot/labels/README.md). DIR
-gets train.rec and val.rec with their .idx, manifest.json, a contact sheet and a report of all that
-was found; it appears only when it is complete. A bad label stops everything: it is named, drawn in
-DIR.findings, and the exit status is 2; --drop-bad leaves bad objects and images out instead.
+gets train.rec and val.rec with their .idx, manifest.json, a contact sheet, the boxes at the borders
+and a report of all that was found; it appears only when it is complete. A bad label stops
+everything: it is named, drawn in DIR.findings, and the exit status is 2; --drop-bad leaves bad
+objects and images out instead.
 """
 
 import json
@@ -16,9 +17,10 @@ from pathlib import Path
 
 from single_shot.answer import Answer
 from single_shot.arguments import number, program, seed, share
-from single_shot.figure_files import write_contact_sheet
+from single_shot.figure_files import write_contact_sheet, write_figure
 from single_shot.files import appearing_folder, sha256, write_whole
 from single_shot.labels.annotations import FINDINGS_SHOWN, AnnotationError, read_annotated
+from single_shot.labels.borders import BORDERS_FILE, draw_borders
 from single_shot.labels.conventions import DISPLAYED, STORED
 from single_shot.labels.formats import FORMATS
 from single_shot.labels.numbers_in_text import printable
@@ -90,12 +92,15 @@ def describe(items: Sequence, class_names: Sequence[str], max_side: int) -> dict
 
 
 def write_folder(folder: Path, splits: dict, source: Understood, settings: dict) -> dict:
-    """Write records, contact sheet, report and, last, the manifest; return the manifest."""
+    """Write records, pictures, report and, last, the manifest; return the manifest."""
     descriptions, class_names, findings = {}, source.class_names, source.findings
     for split, items in splits.items():
         write_split(folder / split, items, settings["max_side"])
         descriptions[split] = describe(items, class_names, settings["max_side"])
     write_contact_sheet(folder / "contact_sheet.png", folder / "train.rec", class_names)
+    borders = draw_borders(item for items in splits.values() for item in items)
+    if borders is not None:
+        write_figure(folder / BORDERS_FILE, borders)
     write_report(folder, findings)
     places = {split: [str(item.image) for item in items] for split, items in splits.items()}
     items = (item for part in source.parts for item in part.items)

@@ -124,12 +124,23 @@ def config_of(
     asked = {name: value for name, value in asked.items() if value is not None}
     config = replace(usual, image_sizes=(recipe.image_size,) * epochs, **asked)
     if "learning_rate" not in asked:
-        larger = config.batch_size * config.accumulate * num_workers / usual.batch_size
+        larger = images_of_step(config, num_images, num_workers) / images_of_step(usual, num_images)
         config = replace(config, learning_rate=usual.learning_rate * larger)
     if num_workers > 1:
         longer = min(WARMUP_EPOCHS / epochs, MOST_WARMUP)
         config = replace(config, warmup=max(config.warmup, longer))
     return config
+
+
+def images_of_batch(config: TrainingConfig, num_images: int, num_workers: int = 1) -> int:
+    """Return how many images a batch of all workers has: at most all of the data set."""
+    return min(config.batch_size * num_workers, num_images)
+
+
+def images_of_step(config: TrainingConfig, num_images: int, num_workers: int = 1) -> int:
+    """Return from how many images a step learns: of several batches, at most those of an epoch."""
+    batch = images_of_batch(config, num_images, num_workers)
+    return batch * min(config.accumulate, num_images // batch)
 
 
 def epochs_in(minutes: float, recipe: Recipe, num_images: int, num_held_out: int) -> int:

@@ -25,7 +25,7 @@ from single_shot.arguments import number, program, seed
 from single_shot.files import locked
 from single_shot.fit import new_network, train_network
 from single_shot.memory import ADVICE, check_memory, explain_shortage
-from single_shot.recipes import RECIPES, Recipe, config_of
+from single_shot.recipes import RECIPES, Recipe, config_of, images_of_batch
 from single_shot.resuming import fingerprint
 from single_shot.sources import add_source, name_of, open_split, open_voc, parts_of
 from single_shot.training_report import write_report
@@ -171,7 +171,13 @@ def train_and_report(options: Namespace) -> Answer:
     dataset, held_out = open_data(options)
     settings = settings_of(options) | {"num_workers": num_workers}
     config = config_of(recipe, len(dataset), num_held_out=len(held_out), **settings)
-    check_memory(min(config.batch_size, len(dataset)), recipe.image_size, recipe.width, contexts[0])
+    check_memory(
+        min(config.batch_size, len(dataset)),
+        recipe.image_size,
+        recipe.width,
+        contexts[0],
+        num_classes=len(dataset.class_names),
+    )
     running = out / RUNNING if rank else prepare_out(out, options.restart)
     tell(summary(config, len(dataset), len(held_out), len(contexts), num_workers))
     net = new_network(recipe, dataset, config, contexts)
@@ -212,9 +218,12 @@ def summary(
     epochs = len(config.image_sizes)
     lines = [f"{num_images} images to learn from, {num_held_out} held out; {epochs} epochs"]
     if num_workers > 1:
+        batch = images_of_batch(config, num_images, num_workers)
+        each = f"{config.batch_size} images each: batches of {batch}"
+        if batch < config.batch_size * num_workers:
+            each = f"which share batches of all {batch} images: there are no more"
         lines.append(
-            f"{num_workers} workers, {config.batch_size} images each: batches of "
-            f"{num_workers * config.batch_size}; the learning rate rises to "
+            f"{num_workers} workers, {each}; the learning rate rises to "
             f"{config.learning_rate:g} over {config.warmup:.1%} of the steps"
         )
     if num_devices * num_workers > 1:

@@ -17,6 +17,7 @@ from single_shot.labels.image_checks import (
 )
 from single_shot.labels.numbers_in_text import printable
 from single_shot.labels.raw import Choices
+from single_shot.labels.unused import unused_line
 from utils.hooks import progress
 
 NAMES_SHOWN, FOLDERS_SHOWN = 20, 3
@@ -71,6 +72,7 @@ def understand(options: Namespace) -> Understood:
     lines += dict.fromkeys(said for part in parts for said in part.conventions)
     findings = [each for part in parts for each in part.findings]
     findings += images_without_annotation(parts)
+    lines += unused_line(options.source, parts, findings, unused)
     sets = [] if options.join_sets else sets
     found = leaks(parts[0].items, parts[1].items, groups) if sets else []
     lines += groups_line(groups, found)

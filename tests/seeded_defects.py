@@ -940,8 +940,8 @@ DEFECTS = [
     Defect(
         "corners that count from 0 are read as from 1",
         "single_shot/labels/conventions.py",
-        "return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [rule]",
-        "return form, [rule]",
+        "return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [said]",
+        "return form, [said]",
     ),
     Defect(
         "boxes drawn on a picture on its side stay as they were",
@@ -989,8 +989,8 @@ DEFECTS = [
     ),
     Defect(
         "COCO's crowds count as objects",
-        "single_shot/labels/coco_json.py",
-        'entry.get("iscrowd") in (1, True)',
+        "single_shot/labels/coco_objects.py",
+        'entry.get("iscrowd") in (1, True, "1")',
         'entry.get("iscrowd") is None',
     ),
     Defect(

@@ -12,11 +12,15 @@ from single_shot import launch
 from single_shot.cluster.hosts import Host, is_this_machine, placed, read_hosts
 from single_shot.cluster.job import Job, facts_here, job_here
 from single_shot.command import main
+from single_shot.prepared_folder import open_prepared
+from single_shot.training_report import REPORT
+from utils.detection import detect_dataset, load_detector
 from utils.files import InputError
 
 import pytest
 
 from tests.cluster.jobs import assert_gone, job, wait_until
+from tests.prepared_data import prepare_rectangles
 
 WAIT = """
 import os, pathlib, time
@@ -154,6 +158,27 @@ def test_a_job_adds_up_and_goes_on_after_a_worker_was_killed(tmp_path):
         answer = json.loads(output)
         assert (answer["first"], answer["threads"]) == (done, 1)
         assert_gone(running)
+
+
+def test_two_workers_train_a_detector_that_worker_0_leaves(tmp_path):
+    """The training itself, of which all others here are stand-ins."""
+    folder, out = prepare_rectangles(tmp_path / "prepared", num_train=20), tmp_path / "run"
+    words = ["train", folder, "--out", out, "--recipe", "lesson", "--epochs", "1"]
+    words += ["--batch-size", "4"]
+    with job("--workers", "2", words=words, module="single_shot") as running:
+        status, output, errors = running.wait(300)
+        assert status == 0, errors
+        assert_gone(running)
+    assert errors.count("2 workers, 4 images each: batches of 8; ") == 1
+    assert output.count("AP50 (VOC area)") == 1 and f"detect {out / 'detector.params'}" in output
+    assert {path.name for path in out.iterdir()} == {"detector.params", *REPORT}
+    card, history = (json.loads((out / name).read_text()) for name in ("card.json", "history.json"))
+    assert (card["workers"], card["epochs"], card["learning_rate"]) == (2, 1, 2e-3)
+    num_images = [line["seconds"] * line["images_per_second"] for line in history]
+    assert num_images == pytest.approx([16])  # two batches of both; alone, it would take all 20
+    detector = load_detector(out / "detector.params")
+    assert (detector.class_names, detector.image_size) == (("rectangle",), 128)
+    assert len(detect_dataset(detector, open_prepared(folder, "val"))) == 6
 
 
 def assert_failed(running, message):

@@ -45,6 +45,16 @@ def test_memory_grows_with_the_batch_and_with_the_width():
     assert memory.memory_needed(32, 300, 1 / 8) == narrow
 
 
+def test_memory_grows_with_the_classes_that_evaluation_decodes(monkeypatch):
+    """300 classes of 8732 anchors took 524 MB more than the estimate that knew of no classes."""
+    more = memory.memory_needed(8, 300, num_classes=300) - memory.memory_needed(8, 300)
+    assert more == pytest.approx(524e6, rel=0.05)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_100_000_000)
+    memory.check_memory(8, 300, num_classes=100)
+    with pytest.raises(memory.MemoryShort, match="8 images .* and 300 classes .* about 1.3 GB"):
+        memory.check_memory(8, 300, num_classes=300)
+
+
 def test_a_gpu_does_not_need_main_memory(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1)
     memory.check_memory(17, 256, ctx=mx.gpu(0))

@@ -26,7 +26,8 @@ from tests.labels.label_files import (
 
 GOOD = [[(k % 3, 1, 2, 20, 30), (2, k, 0, 40, 30)] for k in range(9)] + [[]]
 BAD_LINE = "9.jpg,cat,5,5,5,9\n"
-MADE = ["contact_sheet.png", "images.json", "manifest.json", "report.json", "report.txt"]
+MADE = ["borders.png", "contact_sheet.png", "images.json", "manifest.json"]
+MADE += ["report.json", "report.txt"]
 MADE += [f"{split}.{suffix}" for split in ("train", "val") for suffix in ("idx", "rec")]
 
 

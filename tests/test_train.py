@@ -6,7 +6,7 @@ import shlex
 import shutil
 
 from data import DATA_ROOT
-from single_shot import resuming, sources, train
+from single_shot import recipes, resuming, sources, train
 from single_shot.command import main, parse
 from single_shot.files import locked, sha256
 from single_shot.labels.pictures import read_picture
@@ -387,6 +387,36 @@ def test_several_workers_learn_faster_and_warm_up_longer():
     for rate in (0.1, 0):  # what is asked for is not scaled
         asked = options_of("data", "--learning-rate", str(rate))
         assert config_for(asked, 100, num_workers=4).learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    "words, num_workers, images",
+    [
+        (["--batch-size", "8"], 2, 16),
+        (["--batch-size", "8"], 4, 20),
+        (["--batch-size", "32"], 1, 20),
+        (["--batch-size", "8", "--accumulate", "4"], 1, 16),
+        (["--batch-size", "4", "--accumulate", "2"], 2, 16),
+    ],
+)
+def test_the_rate_suits_the_images_that_a_step_has(words, num_workers, images):
+    """Of 20 there are, of which an epoch takes whole batches."""
+    config = config_for(options_of("data", "--epochs", "1", *words), 20, num_workers=num_workers)
+    assert config.learning_rate == pytest.approx(4e-3 * images / 16)
+
+
+def test_a_recipe_keeps_its_rate_where_there_are_few_images():
+    for name, recipe in recipes.RECIPES.items():
+        config = config_for(options_of("data", "--recipe", name, "--from", "imagenet"), 3)
+        assert config.learning_rate == recipe.config.learning_rate
+
+
+def test_what_several_workers_share_is_said():
+    config = config_for(options_of("data", "--epochs", "1", "--batch-size", "8"), 20, num_workers=4)
+    told = train.summary(config, 40, 6, 1, 4), train.summary(config, 20, 6, 1, 4)
+    assert "4 workers, 8 images each: batches of 32; the" in told[0]
+    assert "4 workers, which share batches of all 20 images: there are no more; the" in told[1]
+    assert "the learning rate rises to 0.005 over" in told[1]
 
 
 def test_a_training_on_two_devices_says_so(folder, tmp_path, monkeypatch, capsys):

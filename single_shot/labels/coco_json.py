@@ -2,7 +2,7 @@
 
 A box is [x, y, width, height] in pixels; x and y are edges, counted from 0, and need not be whole
 (cocodataset.org, Data format, section 1, Object Detection). Category ids need not be contiguous:
-classes are taken in their order. A crowd (`iscrowd`) becomes a difficult object.
+classes are taken in their order.
 """
 
 from collections import Counter
@@ -12,11 +12,11 @@ from pathlib import Path
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
+from single_shot.labels.coco_objects import object_of
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import class_name, shown, to_size, to_whole
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
 from single_shot.labels.safe_files import read_json
-from single_shot.labels.shapes import bounds_of_flat
 
 FORM = BoxForm(
     ("x", "y", "width", "height"),
@@ -24,6 +24,7 @@ FORM = BoxForm(
     pixels=True,
     rule="bbox is [x, y, width, height], with x and y counted from the left and upper edge",
 )
+TOP = "none"  # the `supercategory` of Roboflow's root
 MAX_JSON_BYTES = 512 * 2**20  # the annotations of COCO's training set have 448 MiB
 
 
@@ -43,8 +44,9 @@ def read_coco(
     content = _load(path)
     findings = _mend_ids(content, path) if choices.repair else []
     names = _categories(content, path, findings)
-    entries = _by_id(content["images"], path, "image", findings)
+    entries = _by_id(content["images"], path, ("image", "file_name"), findings)
     objects = _objects_by_image(content, entries, names, path, findings)
+    entries = _unmistaken(entries, objects, path, findings)
     root = image_root(path, images, (entry.get("file_name") for entry in entries.values()))
     raw_images = []
     for key, entry in entries.items():
@@ -99,18 +101,20 @@ def _categories(content, path, findings):
 
     Roboflow writes a root above all categories, often with the name of one of them: a category
     without objects that has another's name, is the `supercategory` of another, or has the id 0
-    beside one with the id 1.
+    beside one with the id 1 and alone is below "none".
     """
-    known = _by_id(content["categories"], path, "category", findings)
+    known = _by_id(content["categories"], path, ("category", "name"), findings)
     used = {entry.get("category_id") for entry in content["annotations"] if _has_category(entry)}
     pairs = [(_text(entry, "name"), _text(entry, "supercategory")) for entry in known.values()]
     times = Counter(name for name, _ in pairs)
     parents = {parent for name, parent in pairs if parent != name}
+    is_top = [parent for _, parent in pairs].count(TOP) == 1
     names = {}
     for key in sorted(known):
         name = class_name(known[key].get("name"))
         may_be_root = key not in used and used and isinstance(name, str)
-        if may_be_root and (times[name] > 1 or name in parents or (key == 0 and 1 in used)):
+        above = key == 0 and 1 in used and is_top and _text(known[0], "supercategory") == TOP
+        if may_be_root and (times[name] > 1 or name in parents or above):
             message = f"{path}, category {key}: {shown(name)} is a root without objects, left out"
             findings.append(Finding("root category", message, path, None))
             continue
@@ -131,42 +135,68 @@ def _text(entry, field):
     return class_name(entry.get(field))
 
 
-def _by_id(entries, path, noun, findings):
-    """Return the entries by their id; an entry whose id is bad or there twice is a Finding."""
-    found = {}
+def _by_id(entries, path, noun_and_field, findings):
+    """Return the entries by their id; an entry whose id is bad or there twice is a Finding.
+
+    Entries of one id with several names are all left out: nothing tells whose the objects are.
+    """
+    found, unclear, (noun, field) = {}, set(), noun_and_field
     for position, entry in enumerate(entries):
         key = entry.get("id")
         whole = type(key) is int  # a list or dict could not even be looked for
+        if whole and key in found and entry.get(field) != found[key].get(field):
+            unclear.add(key)
         if whole and key not in found:
             found[key] = entry
             continue
-        what = "there twice" if whole else "not a whole number; mend it, or have --repair do so"
+        what = f"there twice; give each {noun} its own"
+        what = what if whole else "not a whole number; mend it, or have --repair do so"
         message = f"{path}, {noun} {position} of the list: id is {shown(key)}, {what}"
         kind = "duplicate image" if noun == "image" and whole else "bad row"
         findings.append(Finding(kind, message, path, position))
-    return found
+    return {key: entry for key, entry in found.items() if key not in unclear}
 
 
 def _objects_by_image(content, images, names, path, findings):
     """Return image id to RawObjects; an annotation of no image is a Finding.
 
-    That an image's own id is bad is told of the image, not of its annotations again.
+    One that names an image by a text is a fault there, so that the image is no background. That an
+    image's own id is bad is told of the image, not of its annotations again.
     """
     objects, refused = {}, {_whole(each.get("id")) for each in content["images"]} - {None, *images}
     for position, entry in enumerate(content["annotations"]):
         number = entry["id"] if type(entry.get("id")) is int else position
         image_id = entry.get("image_id")
         if type(image_id) is not int or image_id not in images:
-            if _whole(image_id) in refused:
+            if (meant := _whole(image_id)) in refused:
+                continue
+            if meant in images:
+                what = f"image_id is {shown(image_id)}, not a whole number; mend it, or have "
+                fault = "orphan annotation", what + "--repair do so"
+                objects.setdefault(meant, []).append(RawObject("", (), number, fault=fault))
                 continue
             message = (
                 f"{path}, annotation {number}: image_id is {shown(image_id)}, of no image; mend or "
-                "remove it, or have --repair make a whole number of it"
+                "remove it"
             )
             findings.append(Finding("orphan annotation", message, path, number))
             continue
-        objects.setdefault(image_id, []).append(_object(entry, number, names))
+        objects.setdefault(image_id, []).append(object_of(entry, number, names, images[image_id]))
     return objects
+
+
+def _unmistaken(entries, objects, path, findings):
+    """Return the images without those that may be what an annotation of no image is about."""
+    left = {key: entry for key, entry in entries.items() if key in objects}
+    is_clear = all(finding.kind != "orphan annotation" for finding in findings)
+    if is_clear or len(left) == len(entries):
+        return entries
+    message = (
+        f"{path}: {len(entries) - len(left)} images without annotations are left out, since the "
+        "annotations of no image may be theirs"
+    )
+    findings.append(Finding("no object left", message, path))
+    return left
 
 
 def _whole(value):
@@ -175,26 +205,6 @@ def _whole(value):
         return to_whole(value)
     except ValueError:
         return None
-
-
-def _object(entry, number, names):
-    """Return the RawObject of an annotation."""
-    category, box = entry.get("category_id"), entry.get("bbox")
-    label = names.get(category) if type(category) is int else None
-    label = label or f"category {shown(category)}"
-    crowd = entry.get("iscrowd") in (1, True)
-    if isinstance(box, list) and len(box) == 4:
-        return RawObject(label, tuple(box), number, crowd)
-    try:
-        outlines = [] if box else entry.get("segmentation") or []
-        parts = [bounds_of_flat(outline) for outline in outlines]
-        xmin, ymin = (min(part[axis] for part in parts) for axis in (0, 1))
-        xmax, ymax = (max(part[axis] for part in parts) for axis in (2, 3))
-    except (TypeError, ValueError):  # no polygon either
-        fault = "bad row", f"bbox is {shown(box)}; write [x, y, width, height]"
-        return RawObject(label, (), number, crowd, fault)
-    doubt = "polygon", "its bounds are taken"
-    return RawObject(label, (xmin, ymin, xmax - xmin, ymax - ymin), number, crowd, doubt=doubt)
 
 
 def _raw_image(entry, objects, path, root, repair):

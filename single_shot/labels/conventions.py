@@ -10,7 +10,7 @@ from single_shot.labels.pictures import ON_ITS_SIDE, UPRIGHT
 import numpy as np
 
 DISPLAYED, STORED = "displayed", "stored"
-ENDS_SEEN = 3  # last corners at the last pixel; fewer may be chance
+ENDS_SEEN = 3  # corners at a border; fewer may be chance
 
 
 def corners_of(located: Sequence) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def decide_origin(
     or 1 with corners inside the box. Else a format that counts from 1 is read from 0 where first
     corners lie from 0 to 1 at least as often as at 1, as those of objects at the border do; fewer
     are slips. The last corner then is the edge behind the box, unless some boxes end at the last
-    pixel and none at the width or height.
+    pixel and none at the width or height. One that counts from 0 is read from 1 where `_from_one`.
     """
     if not form.has_origin:
         return form, [] if origin is None else [
@@ -47,16 +47,30 @@ def decide_origin(
     if origin is None:
         corners = values[:, :2]
         num_before, num_at = ((corners >= 0) & (corners < 1)).sum(), (corners == 1).sum()
-        if form.first != 1 or not num_before or num_before < num_at:
-            return form, []
-        why, first = f"{num_before} corners are below 1, and {num_at} at it", 0
         beyond = values[:, 2:] - sizes_px
-        ends_inside = (beyond == -1).sum() >= ENDS_SEEN and not (beyond > -1).any()
+        if form.first == 1 and num_before and num_before >= num_at:
+            why, first = f"{num_before} corners are below 1, and {num_at} at it", 0
+            ends_inside = (beyond == -1).sum() >= ENDS_SEEN and not (beyond > -1).any()
+        elif form.first == 0 and _from_one(values, beyond):
+            why, first, ends_inside = f"{num_at} corners are 1, and none is below", 1, True
+        else:
+            return form, [f"{form.rule} (--origin)"]
     else:
         why, first, ends_inside = "as --origin says", origin, origin == 1
     ends = "end inside the box" if ends_inside else "are its edges"
     rule = f"pixels count from {first} ({why}), and corners {ends}"
-    return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [rule]
+    said = rule if origin is not None else f"{rule} (--origin)"
+    return replace(form, first=first, ends_inside=bool(ends_inside), rule=rule), [said]
+
+
+def _from_one(values, beyond):
+    """Whether corners count pixels from 1: as edges, boxes would reach the far borders alone.
+
+    values (M, 4): of corners; beyond (M, 2): how far the last ones lie beyond the width and height.
+    """
+    at_both = (values[:, :2] == 1).sum() >= ENDS_SEEN and (beyond == 0).sum() >= ENDS_SEEN
+    is_whole = not (values % 1).any()
+    return at_both and is_whole and values.min() >= 1 and beyond.max() <= 0
 
 
 def first_class_id(

@@ -8,66 +8,29 @@ row) and keras-yolo3 (all in one row) have them, or what `columns` says. Corners
 counted from 0: a box over the whole image ends at its width and height.
 """
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.assembling import assemble
-from single_shot.labels.box_forms import FLOAT_NOISE, BoxForm
+from single_shot.labels.box_forms import FLOAT_NOISE
+from single_shot.labels.csv_classes import named_beside
+from single_shot.labels.csv_columns import CORNERS, FORM, find_columns
+from single_shot.labels.csv_rows import (
+    check_order,
+    groups_of_five,
+    has_groups,
+    is_number,
+    makesense_columns,
+    read_rows,
+)
+from single_shot.labels.csv_sets import keep_set
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import to_number, to_size, to_whole
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
-from single_shot.labels.safe_files import read_text
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-FORM = BoxForm(CORNERS, "corners", pixels=True, rule="corners are pixel edges, counted from 0")
-EXTENT = BoxForm(
-    ("x", "y", "width", "height"),
-    "extent",
-    pixels=True,
-    rule="x and y are the left and upper edge, counted from 0",
-)
-# What the columns are called, after lower case and without `_` or blanks.
-IMAGE_COLUMNS = (
-    *("imgname", "image", "filename", "imagename", "imagepath", "path", "imageid"),
-    *("img", "file"),
-)
-CLASS_COLUMNS = ("label", "class", "classname", "labelname", "name", "category", "classid")
-DIFFICULT_COLUMNS = ("difficult", "isgroupof")
-CORNER_COLUMNS = (
-    *(("xmin", "x1", "left"), ("ymin", "y1", "top")),
-    *(("xmax", "x2", "right"), ("ymax", "y2", "bottom")),
-)
-EXTENT_COLUMNS = (("x", "left"), ("y", "top"), ("width", "w"), ("height", "h"))
-SIZE_COLUMNS = (("width", "imagewidth", "imgwidth"), ("height", "imageheight", "imgheight"))
-DELIMITERS = ",;\t"
-MAX_CSV_BYTES = 256 * 2**20
-GROUP = 5
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Positions of the columns: image, class (None without one), the four of a box or `bbox`.
-
-    form: the BoxForm of the four. size: width and height of the image, empty without such columns.
-    """
-
-    image: int
-    label: int | None
-    box: tuple
-    difficult: int | None
-    form: BoxForm
-    size: tuple = ()
-
-    @property
-    def last(self) -> int:
-        """The greatest position."""
-        return max(self.image, self.label or 0, *self.box, self.difficult or 0, *self.size)
 
 
 def read_csv(
@@ -75,26 +38,30 @@ def read_csv(
     images: Path | None = None,
     class_names: Sequence[str] | None = None,
     choices: Choices = AS_FOUND,
+    part: str | None = None,
 ) -> Annotations:
     """Return the Annotations in a CSV file.
 
-    images: folder of the images, by default found beside the file. class_names: by default all that
-    occur; where they are given, a class that is a whole number counts in them. An image with empty
-    fields has no objects. choices: see `raw.Choices`. Raises AnnotationError where the file
-    cannot be read, or in two ways.
+    images: folder of the images, by default found beside the file. class_names: by default those
+    of a file beside it, or all that occur; where they are given, a class that is a whole number
+    counts in them. An image with empty fields has no objects. choices: see `raw.Choices`. part: the
+    set, as a column such as `split` names it, whose images alone are read. Raises AnnotationError
+    where the file cannot be read, or in two ways.
     """
     path = Path(path)
-    rows = _rows(path)
-    columns, skipped = _columns(choices.columns or rows[0][1]), 0 if choices.columns else 1
+    rows = read_rows(path)
+    columns, skipped = find_columns(choices.columns or rows[0][1]), 0 if choices.columns else 1
+    if columns is None and (columns := makesense_columns(rows)):
+        skipped = 0
     findings, sizes_px = [], {}
     if columns:
         # Files that were joined have their header several times.
         rows = [row for row in rows[skipped:] if not skipped or row[1] != rows[0][1]]
         groups = _by_image(rows, columns, path, findings, class_names)
         sizes_px = _sizes(rows, columns, groups)
-    elif _has_groups(rows):
-        _check_order(rows, path)
-        groups = _groups_of_five(rows)
+    elif has_groups(rows):
+        check_order(rows, path)
+        groups = groups_of_five(rows)
     else:
         raise AnnotationError(
             f"{path}: the first line is neither a header with img_name, label, "
@@ -103,7 +70,9 @@ def read_csv(
         )
     form = _in_unit(groups, columns.form if columns else FORM)
     groups = {name: [_plain_class(each) for each in objects] for name, objects in groups.items()}
+    groups, class_names, of_names = named_beside(path, groups, class_names)
     class_names = class_names or _numbered(groups)
+    groups, class_names, of_sets = keep_set(path, rows, columns, groups, class_names, part)
     root = image_root(path, images, groups)
     raw_images = [
         RawImage(
@@ -118,55 +87,10 @@ def read_csv(
         for name, objects in groups.items()
     ]
     found = assemble(path, raw_images, form, class_names, findings, choices)
-    if form.pixels:
-        return found
-    said = f"{path}: no value is above 1: boxes are fractions of the image"
-    return replace(found, conventions=(*found.conventions, said))
-
-
-def _rows(path):
-    """Return line number and cells of every row that is not empty; raise AnnotationError."""
-    text = read_text(path, MAX_CSV_BYTES)
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    delimiter = max(DELIMITERS, key=first.count)
-    if re.fullmatch(r"\S+( [^\s,]+(,[^\s,]+){4})+", first.strip()):  # keras-yolo3's own
-        text = text.replace(" ", ",")
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                cells = [cell.strip() for cell in cells]
-                rows.append((reader.line_num, _with_points(cells) if delimiter == ";" else cells))
-    except csv.Error as error:
-        raise AnnotationError(
-            f"{path}, line {reader.line_num}: no CSV ({error}); quote and separate by commas"
-        ) from None
-    if not rows:
-        raise AnnotationError(f"{path}: holds no row; write one an object under a header")
-    return rows
-
-
-def _with_points(cells):
-    """Return cells with points in decimals, where spreadsheets of some countries have commas."""
-    return [re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell) for cell in cells]
-
-
-def _columns(header):
-    """Return the Columns that a header names, or None where it is none."""
-    names = [re.sub(r"[\s_]", "", name.lower()) for name in header]
-
-    def position(known):
-        return next((names.index(name) for name in known if name in names), None)
-
-    image, label, difficult = map(position, (IMAGE_COLUMNS, CLASS_COLUMNS, DIFFICULT_COLUMNS))
-    corners, extent = (tuple(map(position, known)) for known in (CORNER_COLUMNS, EXTENT_COLUMNS))
-    choices = ((corners, FORM), (extent, EXTENT), ((position(("bbox",)),), EXTENT))
-    for box, form in choices:
-        if image is not None and None not in box and (label is not None or form is EXTENT):
-            size = () if box is extent else tuple(map(position, SIZE_COLUMNS))
-            return Columns(image, label, box, difficult, form, () if None in size else size)
-    return None
+    said = [*of_names, *of_sets]
+    if not form.pixels:
+        said.append(f"{path}: no value is above 1: boxes are fractions of the image")
+    return replace(found, conventions=(*found.conventions, *said))
 
 
 def _by_image(rows, columns, path, findings, class_names):
@@ -232,59 +156,6 @@ def _sizes(rows, columns, groups):
     return sizes_px
 
 
-def _has_groups(rows):
-    """Whether rows without a header are images with groups of five."""
-    cells = rows[0][1][1:]
-    fits = any(len(cells) % GROUP == 1 for _, cells in rows)
-    return fits and (any(map(_is_number, cells)) or not any(cells))
-
-
-def _check_order(rows, path):
-    """Raise AnnotationError where rows without a header can be read in two ways.
-
-    The class may come last or first; what fits both ways is asked for.
-    """
-    groups = [
-        cells[start : start + GROUP]
-        for _, cells in rows
-        for start in range(1, len(cells) - GROUP + 1, GROUP)
-        if any(cells[start : start + GROUP])
-    ]
-    if groups and all(_is_box(group[1:]) for group in groups):
-        raise AnnotationError(
-            f"{path}: there is no header, and rows can be read with the class first or last; say "
-            "which (--columns image class xmin ymin xmax ymax, or --columns image xmin ymin xmax "
-            "ymax class)"
-        )
-
-
-def _is_box(cells):
-    try:
-        left, top, right, bottom = map(to_number, cells)
-    except ValueError:
-        return False
-    return left < right and top < bottom
-
-
-def _groups_of_five(rows):
-    """Return image name to RawObjects of rows that each describe an image or an object of it."""
-    groups = {}
-    for line, cells in rows:
-        objects = groups.setdefault(cells[0], [])
-        if len(cells) % GROUP != 1:
-            message = (
-                f"{len(cells)} cells; write the image, then groups of five (xmin, ymin, xmax, "
-                "ymax, class)"
-            )
-            objects.append(RawObject("", (), line, fault=("bad row", message)))
-            continue
-        for start in range(1, len(cells), GROUP):
-            group = cells[start : start + GROUP]
-            if any(group):
-                objects.append(RawObject(group[4], tuple(group[:4]), line))
-    return groups
-
-
 def _in_unit(groups, form):
     """Return the form in fractions where no value of the file is above 1 and some are not whole."""
     values = [
@@ -292,19 +163,11 @@ def _in_unit(groups, form):
         for objects in groups.values()
         for each in objects
         for value in each.values
-        if _is_number(value)
+        if is_number(value)
     ]
     if values and max(values) <= 1 + FLOAT_NOISE and any(value % 1 for value in values):
         return replace(form, pixels=False, rule="no value is above 1: they are fractions")
     return form
-
-
-def _is_number(cell):
-    try:
-        to_number(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _plain_class(raw):

@@ -90,8 +90,7 @@ def _object(shape, number):
             if degrees % 360 == 0:
                 return RawObject(label, corners, number)
             kind, box = "turned box", [*map(to_number, corners)]
-            pivot = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-            values = bounds_of_turned(box, degrees, pivot)
+            values = bounds_of_turned(box, degrees)
         elif kind in OUTLINES:
             pairs = (point.split(",") for point in shape.get("points", "").split(";"))
             values = bounds([*pairs])

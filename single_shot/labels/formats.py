@@ -11,20 +11,27 @@ from single_shot.labels.assembling import check_together
 from single_shot.labels.coco_json import read_coco
 from single_shot.labels.createml import read_createml
 from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.csv_rows import names_boxes
+from single_shot.labels.csv_sets import find_csv_sets
 from single_shot.labels.cvat import find_subsets, read_cvat
 from single_shot.labels.im2rec import read_lst, read_rec
 from single_shot.labels.label_studio import read_label_studio
 from single_shot.labels.labelme import read_labelme
+from single_shot.labels.nested import inner_folder
 from single_shot.labels.pictures import SUFFIXES as PICTURE_SUFFIXES
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.raw import AS_FOUND, Choices
+from single_shot.labels.set_names import HELD_OUT_SETS, SET_NAMES, TRAINING_SETS, set_of
 from single_shot.labels.supervisely import read_supervisely
 from single_shot.labels.tfrecord import NAME as TFRECORD_NAME
 from single_shot.labels.tfrecord import read_tfrecord
 from single_shot.labels.tfrecord_file import is_later_shard
 from single_shot.labels.via import read_via
-from single_shot.labels.voc import annotation_folder, read_folder, read_sets
-from single_shot.labels.yolo import find_sets, read_yolo, yaml_file
+from single_shot.labels.voc import annotation_folder, read_folder
+from single_shot.labels.voc_layouts import list_sets, read_listed
+from single_shot.labels.yolo import names_of_sets, read_yolo
+from single_shot.labels.yolo_files import yaml_file
+from single_shot.labels.yolo_sets import empty_sets, find_sets
 
 # Formats of one file a set, and of a folder a set.
 FILE_READERS: dict[str, Callable[..., Annotations]] = {
@@ -57,9 +64,7 @@ JSON_SIGNS = {
 }
 SNIFFED_BYTES = 64 * 2**10
 FILES_SNIFFED = 20  # of each ending in each folder
-FILES_LISTED = 200_000
-TRAINING_SETS = ("train", "training", "trainval")
-HELD_OUT_SETS = ("val", "valid", "validation", "dev", "test", "testing")
+FILES_LISTED = 2_000_000
 
 
 def guess_format(source: Path) -> tuple[str, str]:
@@ -111,7 +116,9 @@ def _both_ends(path):
 def _files(folder):
     """Return the files in a folder and below it, hidden ones apart, in order."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    files = sorted(islice(found, FILES_LISTED))
+    files = sorted(islice(found, FILES_LISTED + 1))
+    if len(files) > FILES_LISTED:
+        raise AnnotationError(f"{folder}: more than {FILES_LISTED:,} files; name a folder of fewer")
     return [path for path in files if not is_hidden(path, folder)]
 
 
@@ -126,16 +133,19 @@ def _sample(paths: Iterable[Path]) -> list[Path]:
 def _traces(folder):
     """Return the formats that a folder's files have, with the first file of each."""
     files = _files(folder)
-    fits = {}
+    fits, lists = {}, {}
     for path in _sample(files):
         name = None if path.suffix.lower() in (".yaml", ".yml") else format_of(path)
         if name:
-            fits.setdefault(name, str(path.relative_to(folder)))
-    pictures = {path.stem for path in files if path.suffix.lower() in PICTURE_SUFFIXES}
-    texts = (path for path in files if path.suffix.lower() == ".txt" and path.stem in pictures)
-    trace = next(texts, None) or yaml_file(folder)
+            known = fits if name != "csv" or names_boxes(path) else lists
+            known.setdefault(name, str(path.relative_to(folder)))
+    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+    names = {name.casefold() for path in pictures for name in (path.stem, path.name)}
+    texts = (path for path in files if path.suffix.lower() == ".txt")
+    trace = next((path for path in texts if path.stem.casefold() in names), yaml_file(folder))
     if trace:
         fits["yolo"] = str(trace.relative_to(folder))
+    fits = fits or lists  # of classes or images, beside annotations or alone
     return {name: fits[name] for name in FORMATS if name in fits}
 
 
@@ -144,41 +154,42 @@ def own_sets(source: Path, name: str) -> tuple[list[str], list[str]]:
 
     source: file or folder; name: one of FORMATS. Training comes first; what is held out is the
     validation set, or the test set where there is no other. The first list is empty where the
-    source has no such sets.
+    source has no such sets. Those that hold nothing are among the others.
     """
-    folder = Path(source)
+    folder, empty = inner_folder(Path(source), name), []
     if name == "yolo":
-        known = {each: each for each in find_sets(folder if folder.is_dir() else folder.parent)}
+        folder = folder if folder.is_dir() else folder.parent
+        empty = empty_sets(folder)
+        known = {each: each for each in find_sets(folder) if each not in empty}
     elif name == "cvat" and (file := _only_file(folder, name)):
-        known = {each: each for each in find_subsets(file) if each.lower() in _SET_NAMES}
+        known = {each: each for each in find_subsets(file) if each.lower() in SET_NAMES}
+    elif name == "csv" and (file := _only_file(folder, name)):
+        known = {each: each for each in find_csv_sets(file)}
     elif not folder.is_dir():
         return [], []
-    elif name == "voc" and (lists := sorted(folder.glob("ImageSets/Main/*.txt"))):
-        known = {path.stem: path.stem for path in lists if path.stem in _SET_NAMES}
+    elif name == "voc" and (lists := list_sets(folder)):
+        known = {each: each for each in lists}
     elif name in FOLDER_READERS:
-        places = [folder, annotation_folder(folder)] if name == "voc" else [folder]
+        places = dict.fromkeys([folder, annotation_folder(folder) if name == "voc" else folder])
         paths = [path for place in places for path in sorted(place.iterdir()) if path.is_dir()]
-        known = {path.name: path.name for path in paths}
+        of_sets = [path for path in paths if path.name.lower() in HELD_OUT_SETS]
+        empty = [path.name for path in of_sets if not _files(path)]
+        known = {path.name: path.name for path in paths if path.name not in empty}
     else:
         files = [str(path.relative_to(folder)) for path in _files_of(folder, name)]
-        known = {_set_of(file): file for file in files if _set_of(file)}
+        known = {each: file for file in files if (each := set_of(file))}
         known = known if len(known) == len(files) else {}
     by_name = {text.lower(): part for text, part in known.items()}
     training = next((by_name[each] for each in TRAINING_SETS if each in by_name), None)
     held_out = next((by_name[each] for each in HELD_OUT_SETS if each in by_name), None)
+    nothing = [f"{each} (nothing is there)" for each in empty]
     if not training or not held_out:
-        return [], []
-    rest = {part for each, part in by_name.items() if each in _SET_NAMES} - {training, held_out}
-    return [training, held_out], sorted(rest)
-
-
-_SET_NAMES = TRAINING_SETS + HELD_OUT_SETS
-
-
-def _set_of(file):
-    """Return the name of the set that the path of a file tells, such as `train`, or None."""
-    words = re.findall(r"[a-z]+", file.lower())
-    return next((word for word in words if word in _SET_NAMES), None)
+        return [], nothing
+    rest = {part for each, part in by_name.items() if name == "csv" or each in SET_NAMES} - {
+        training,
+        held_out,
+    }
+    return [training, held_out], [*sorted(rest), *nothing]
 
 
 def _only_file(source, name):
@@ -194,6 +205,7 @@ def _files_of(folder, name):
     """
     files = [path for path in _sample(_files(folder)) if format_of(path) == name]
     boxes = [path for path in files if path.name.startswith("instances_")]
+    boxes = [path for path in files if names_boxes(path)] if name == "csv" else boxes
     return [path for path in boxes or files if not is_later_shard(path)]
 
 
@@ -212,9 +224,14 @@ def read_source(
     the first; where pixels and class ids begin and how EXIF counts is decided by all together.
     choices: see `raw.Choices`. Raises AnnotationError.
     """
+    source = Path(source)
+    if not any((source / each).exists() for each in sets if each):
+        source = inner_folder(source, name)
     parts, waiting = [], replace(choices, alone=False)
+    if name == "yolo" and not class_names:
+        class_names = names_of_sets(source, images, sets or [None])
     for each in sets or [None]:
-        part = _read_part(Path(source), name, (images, class_names), each, waiting)
+        part = _read_part(source, name, (images, class_names), each, waiting)
         class_names = part.class_names
         parts.append(part)
     return check_together(parts, choices)
@@ -231,10 +248,10 @@ def _read_part(source, name, images_and_names, part, choices):
         if annotated != source and place.parent == annotated and place.is_dir():
             return read_folder(source, images, class_names, choices, part)
         if not (source / part).is_dir():
-            return read_sets([(source, part)], class_names, images, choices)
-    is_subset = name == "cvat" and part is not None and not (source / part).exists()
+            return read_listed(source, part, images, class_names, choices)
+    is_subset = name in ("cvat", "csv") and part is not None and not (source / part).exists()
     if is_subset and (file := _only_file(source, name)):
-        return read_cvat(file, images, class_names, choices, part)
+        return FILE_READERS[name](file, images, class_names, choices, part)
     path = source if part is None else source / part
     if name in FOLDER_READERS:
         return FOLDER_READERS[name](path, images, class_names, choices)

@@ -19,8 +19,17 @@ LOOK_BITS = LOOK_SIDE**2
 NEAR_BITS = 20
 NOISE = 0.1  # of the spread of a small copy's grey values; even ground would be hashed by chance
 MOST_IN_BAND = 200  # pictures compared pair by pair; more that agree in a band are chained
-COPY_OF = re.compile(r"(.+)\.rf\.[0-9a-f]{32}", re.IGNORECASE)  # Roboflow's NAME_jpg.rf.HASH.jpg
-FRAME_OF = re.compile(r"(.+?)[ _.-]*frame[ _.-]*\d+", re.IGNORECASE)
+# Roboflow's NAME_jpg.rf.HASH.jpg, where NAME may be that of a frame.
+COPY_OF = re.compile(r"(.+?)(?:_(?:jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9a-z]{16,}", re.IGNORECASE)
+# `clip1_frame_0001`, Roboflow's `clip_mp4-0040`, `vid1_000`. A word of films with one number is as
+# good as any other word: a tool numbers photographs in this way.
+FRAME_OF = re.compile(
+    r"(.+?)[ _.-]*frame[ _.-]*\d+"
+    r"|(.+[_.](?:mp4|m4v|mov|avi|mkv|webm))[_-]\d+"
+    r"|((?:.*[ _.-])?(?:vid|video|clip|film|movie)[ _.-]?\d+)[ _.-]\d+",
+    re.IGNORECASE,
+)
+FRAME_OF_FOLDER = re.compile(r"frame[ _.-]*\d+", re.IGNORECASE)
 NO_GROUPS = "none"
 
 
@@ -50,8 +59,7 @@ def group_images(
     if pattern is not None:
         keys = [_matched(pattern, name) for name in names]
         return _numbers(len(names), _pairs_of(keys))
-    stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
-    pairs = _pairs_of([_named_group(stem) for stem in stems])
+    pairs = _pairs_of(map(_named_group, names))
     return _numbers(len(names), [*pairs, *near_pairs(looks)])
 
 
@@ -65,10 +73,20 @@ def _matched(pattern, name):
     return found and (found[1] if found.re.groups else found[0])
 
 
-def _named_group(stem):
-    """Return what the name of a file says of its group, None where it says nothing."""
-    found = COPY_OF.fullmatch(stem) or FRAME_OF.fullmatch(stem)
-    return found and (found.re.pattern, found[1])
+def _named_group(name):
+    """Return what the path of a file says of its group, None where it says nothing.
+
+    A copy of a frame belongs to the frame's clip; a frame without the name of a clip to its folder.
+    """
+    folder, _, file = name.rpartition("/")
+    stem = file.rpartition(".")[0]
+    copy = COPY_OF.fullmatch(stem)
+    inner = copy[1] if copy else stem
+    if found := FRAME_OF.fullmatch(inner):
+        return "clip", found[found.lastindex]
+    if FRAME_OF_FOLDER.fullmatch(inner):
+        return "folder", folder
+    return copy and ("copy", inner)
 
 
 def _pairs_of(keys):

@@ -14,10 +14,18 @@ from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number
-from single_shot.labels.pictures import RecordedImage
+from single_shot.labels.pictures import FilePart, RecordedImage
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_names, read_text
-from utils.records import FIELDS, OBJECT_WIDTH, RecordError, label_rows, read_payloads, unpack_rows
+from utils.records import (
+    FIELDS,
+    OBJECT_WIDTH,
+    RECORD_HEADER,
+    RecordError,
+    label_rows,
+    read_payloads,
+    unpack_rows,
+)
 
 import numpy as np
 
@@ -79,7 +87,7 @@ def read_rec(
     class_names: Sequence[str] | None = None,
     choices: Choices = AS_FOUND,
 ) -> Annotations:
-    """Return the Annotations in a record file, whose images are kept in memory as JPEG.
+    """Return the Annotations in a record file, from which images are read when they are asked for.
 
     images: not used, since records hold them. class_names, choices: as for `read_lst`. Raises
     RecordError where the .rec or its .idx cannot be read.
@@ -88,6 +96,7 @@ def read_rec(
     if path.is_file() and path.stat().st_size > MAX_RECORD_BYTES:
         raise AnnotationError(f"{path}: more than {MAX_RECORD_BYTES:,} bytes; split it")
     findings, raw_images = [], []
+    offsets = _offsets(path.with_suffix(".idx"))
     records = choices.progress(read_payloads(path), desc="reading labels", unit="record")
     for key, payload in records:
         where = f"{path} record {key}"
@@ -96,10 +105,31 @@ def read_rec(
         except RecordError as error:
             findings.append(Finding("bad row", str(error), path, key))
             continue
-        image = RecordedImage(where, bytes(jpeg))
+        image = RecordedImage(where, _place(path, offsets.get(key), payload, bytes(jpeg)))
         raw_images.append(RawImage(image, path.parent, path, _objects(rows), None, where))
     class_names = class_names or find_names(path, raw_images)
     return assemble(path, raw_images, FORM, class_names, findings, choices)
+
+
+def _offsets(path):
+    """Return where each record begins, as an .idx says; empty where `read_payloads` refuses it."""
+    try:
+        lines = path.read_text().splitlines()
+        return {int(key): int(offset) for key, offset in (line.split("\t") for line in lines)}
+    except (OSError, ValueError):
+        return {}
+
+
+def _place(path, offset, payload, jpeg):
+    """Return the FilePart that is the JPEG at the end of a record, or the JPEG where there is none.
+
+    MXNet writes a record in pieces where it holds the sign that begins one.
+    """
+    if offset is None:
+        return jpeg
+    start = offset + RECORD_HEADER.size + len(payload) - len(jpeg)
+    part = FilePart(path, start, len(jpeg))
+    return part if part.read_bytes() == jpeg else jpeg
 
 
 def _objects(rows):

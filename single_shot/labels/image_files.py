@@ -101,11 +101,12 @@ def image_root(path: Path, images: Path | None, names: Iterable[str]) -> Path:
 def _num_found(root, names):
     """Return how many names are files in a folder as they are written, and how many in any way."""
     finder = ImageFinder()
-    found = sum(_is_there(finder, root, name) for name in names)
+    found = sum(is_there(finder, root, name) for name in names)
     return found - finder.led_elsewhere, found
 
 
-def _is_there(finder, root, name):
+def is_there(finder: ImageFinder, root: Path, name: str) -> bool:
+    """Whether a name is that of a file in the folder root."""
     try:
         return root.is_dir() and finder.find(root, name, "").is_file()
     except AnnotationError:  # told where the image is read

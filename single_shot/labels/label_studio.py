@@ -5,17 +5,22 @@ corner by `rotation` (Label Studio documentation, Export annotations, Units of i
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.assembling import assemble
-from single_shot.labels.box_forms import BoxForm
-from single_shot.labels.image_files import image_root
+from single_shot.labels.box_forms import BadObject, BoxForm
+from single_shot.labels.label_studio_images import (
+    addresses_of,
+    file_name,
+    image_key,
+    root_and_names,
+)
 from single_shot.labels.numbers_in_text import class_name, shown, to_number, to_side
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
 from single_shot.labels.safe_files import read_json
-from single_shot.labels.shapes import bounds, bounds_of_turned
+from single_shot.labels.shapes import bounds, bounds_of_ellipse, bounds_of_turned
 
 FORM = BoxForm(
     ("x", "y", "width", "height"), "extent", pixels=False, rule="values are per cent of the image"
@@ -34,54 +39,107 @@ def read_label_studio(
     """Return the Annotations in a file of Label Studio's.
 
     images: folder of the images, by default found beside the file. class_names: by default all that
-    occur. choices: see `raw.Choices`. Of several annotators of an image the first counts.
+    occur. choices: see `raw.Choices`. Tasks that nobody has labelled are left out, and counted.
     Raises AnnotationError where the file cannot be read.
     """
     path = Path(path)
     tasks = read_json(path, MAX_JSON_BYTES, FIX)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise AnnotationError(f"{path}: no list of tasks; {FIX}")
-    found, findings = [], []
+    found, findings, said = [], [], _ignored(tasks)
     for position, task in enumerate(tasks):
         try:
-            found.append((position, *_task(task, position, path)))
+            if lists := _regions_of(task, f"{path}, task {position}"):
+                found.append((position, *_task(task, lists, f"{path}, task {position}")))
+        except BadObject as error:
+            findings.append(Finding(error.kind, str(error), path, position))
         except AnnotationError as error:
             findings.append(Finding("unreadable annotation", str(error), path, position))
-    root = image_root(path, images, (name for _, name, _, _ in found))
+    root, moved = root_and_names(path, images, [name for _, name, _, _ in found])
+    if moved:
+        long, short = next(iter(moved.items()))
+        said.append(
+            f"{len(moved)} images were found without the signs that Label Studio puts before the "
+            f"names of uploads, such as {shown(short)} for {shown(long)}"
+        )
     raw_images = [
-        RawImage(name, root, path, objects, size_px, f"{path}, task {position}", "region")
+        RawImage(
+            *(moved.get(name, name), root, path, objects, size_px),
+            *(f"{path}, task {position}", "region"),
+        )
         for position, name, size_px, objects in found
     ]
-    return assemble(path, raw_images, FORM, class_names, findings, choices)
+    read = assemble(path, raw_images, FORM, class_names, findings, choices)
+    return replace(read, conventions=(*read.conventions, *said))
 
 
-def _task(task, position, path):
-    """Return the image's name, its size if it is stated, and the RawObjects of a task.
+def _ignored(tasks):
+    """Return what to say of tasks that nobody has labelled, and of predictions."""
+    unlabelled = sum("data" in task and _submitted(task) == [] for task in tasks)
+    predicted = sum(bool(task.get("predictions")) for task in tasks)
+    said = [
+        f"{unlabelled} tasks that nobody has annotated, or that were skipped, are left out; submit "
+        "those of background without a region"
+    ]
+    more = [f"predictions of {predicted} tasks are not read: only what was submitted counts"]
+    return (said if unlabelled else []) + (more if predicted else [])
 
-    Raises AnnotationError.
+
+def _submitted(task):
+    """Return the annotations of a task that count, None where they are no list.
+
+    Skipped ones do not count, nor others beside those that are marked as ground truth.
     """
-    data = task.get("data", task)
-    address = _address(data) if isinstance(data, dict) else None
-    try:
-        name = task.get("file_upload") or (_file_name(address) if address else None)
-    except ValueError as error:
-        message = f"{path}, task {position}: its image is {shown(address)} ({error}); {FIX}"
-        raise AnnotationError(message) from None
-    if not isinstance(name, str):
-        raise AnnotationError(f"{path}, task {position}: names no image; {FIX}")
-    if "data" not in task:  # JSON-MIN
-        lists = [each for each in task.values() if isinstance(each, list)]
-        regions = [region for each in lists for region in each if isinstance(region, dict)]
-        objects = [_object(region, region, number) for number, region in enumerate(regions)]
-        return name, _size(regions), objects
     annotations = task.get("annotations", task.get("completions"))
     if not isinstance(annotations, list):
-        raise AnnotationError(f"{path}, task {position}: annotations is no list; {FIX}")
-    used = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
-    results = used[0].get("result") if used else []
-    regions = _regions(results if isinstance(results, list) else [])
-    objects = [_object(each["value"], each, number) for number, each in enumerate(regions)]
-    return name, _size(regions), objects
+        return None
+    used = [each for each in annotations if isinstance(each, dict)]
+    used = [each for each in used if not each.get("was_cancelled") and not each.get("skipped")]
+    return [each for each in used if each.get("ground_truth")] or used
+
+
+def _regions_of(task, where):
+    """Return the regions of each annotation of a task that counts; there may be none.
+
+    A region is a pair: what holds its shape and its class, and the whole. Raises AnnotationError.
+    """
+    if "data" not in task:  # JSON-MIN
+        lists = [each for each in task.values() if isinstance(each, list)]
+        return [[(each, each) for some in lists for each in some if isinstance(each, dict)]]
+    annotations = _submitted(task)
+    if annotations is None:
+        raise AnnotationError(f"{where}: annotations is no list; {FIX}")
+    results = [each.get("result") for each in annotations]
+    drawn = [_regions(each if isinstance(each, list) else []) for each in results]
+    return [[(each["value"], each) for each in regions] for regions in drawn]
+
+
+def _task(task, lists, where):
+    """Return the image's name, its size if it is stated, and the RawObjects of a task.
+
+    lists: of each annotation, from `_regions_of`. Raises AnnotationError.
+    """
+    drawn_on = {each.get("to_name") for regions in lists for _, each in regions}
+    drawn_on = {each for each in drawn_on if isinstance(each, str)}
+    addresses = addresses_of(task.get("data", task))
+    key = image_key(addresses, drawn_on)
+    try:
+        upload = task.get("file_upload") if key == image_key(addresses, ()) else None
+        name = upload or (file_name(addresses[key]) if key else None)
+    except ValueError as error:
+        message = f"{where}: its image is {shown(addresses[key])} ({error}); {FIX}"
+        raise AnnotationError(message) from None
+    if not isinstance(name, str):
+        raise AnnotationError(f"{where}: names no image; {FIX}")
+    others = [*drawn_on - {key}] if len(drawn_on) > 1 else []
+    objects, *more = [
+        [_object(*each, number, others) for number, each in enumerate(regions)] for regions in lists
+    ]
+    kinds = [{(each.label, each.values, each.fault) for each in some} for some in (objects, *more)]
+    if any(each != kinds[0] for each in kinds):
+        message = f"its {len(kinds)} annotations have different objects; leave one, or mark it as "
+        raise BadObject("duplicate image", f"{where}: {message}ground truth")
+    return name, _size([each for _, each in lists[0]]), objects
 
 
 def _regions(results):
@@ -116,40 +174,22 @@ def _size(regions):
     return None
 
 
-def _address(data):
-    """Return the address of the image among a task's data: the value called so, or the first.
+def _object(value, region, number, others):
+    """Return the RawObject of a region.
 
-    An address `data:...` is the image itself, as text.
+    value: what holds its shape and its class; others: `to_name` of the images that are not read.
     """
-    texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    texts = {key: text for key, text in texts.items() if not text.startswith("data:")}
-    return texts.get("image") or texts.get("img") or next(iter(texts.values()), None)
-
-
-def _file_name(address):
-    """Return the file that an address means, with its folders; raise ValueError for no address."""
-    if "://" in address or address.startswith("/data/"):
-        parts = urlsplit(address)
-        local = parse_qs(parts.query).get("d")  # /data/local-files/?d=folder/a.jpg
-        address = local[0] if local else unquote(parts.path)
-    if address.startswith("/data/upload/"):  # a folder of the server's own
-        return address.rpartition("/")[2]
-    return address.lstrip("/")
-
-
-def _object(value, region, number):
-    """Return the RawObject of a region; value: what holds its shape and its class."""
     labels = _labels(value)
     label = class_name(labels[0]) if labels else None
+    fault = None
     if len(labels) > 1:
         fault = "several classes", f"it has {len(labels)} classes; leave one"
+    if region.get("to_name") in others:
+        fault = "bad row", f"it is drawn on {shown(region['to_name'])}; make each image a task"
+    if fault:
         return RawObject(label, (), number, fault=fault)
     try:
-        if isinstance(value.get("points"), list):
-            xmin, ymin, xmax, ymax = bounds(value["points"])
-            values, kind = (xmin, ymin, xmax - xmin, ymax - ymin), "polygon"
-        else:
-            values, kind = _rectangle(value, region)
+        values, kind = _extent(value, region)
     except ValueError as error:
         return RawObject(label, (), number, fault=("bad row", f"{error}; draw a rectangle"))
     values = tuple(each / 100 for each in values)
@@ -157,15 +197,37 @@ def _object(value, region, number):
     return RawObject(label, values, number, doubt=doubt)
 
 
-def _rectangle(value, region):
-    """Return x, y, width, height in per cent, and "turned box" where they are bounds of one."""
-    x, y, width, height = (to_number(value.get(field)) for field in FORM.fields)
+def _extent(value, region):
+    """Return x, y, width, height in per cent, and what it is where they are only its bounds.
+
+    Raises ValueError.
+    """
+    if isinstance(value.get("points"), list):
+        return _between(bounds(value["points"])), "polygon"
+    if "rle" in value:
+        raise ValueError("a mask of the brush, which is not read")
     degrees = to_number(value.get("rotation") or 0)
-    if degrees % 360 == 0:
-        return (x, y, width, height), None
-    sides = to_side(region.get("original_width")), to_side(region.get("original_height"))
-    across, along = (side / 100 for side in sides)  # turned in pixels, not in per cent
-    box = x * across, y * along, (x + width) * across, (y + height) * along
-    left, top, right, bottom = bounds_of_turned(box, degrees, box[:2])
-    edges = left / across, top / along, (right - left) / across, (bottom - top) / along
-    return edges, "turned box"
+    across = along = 1.0
+    if degrees % 360:  # in pixels, not in per cent
+        sides = to_side(region.get("original_width")), to_side(region.get("original_height"))
+        across, along = (side / 100 for side in sides)
+    if "radiusX" in value:
+        x, y, rx, ry = (to_number(value.get(key)) for key in ("x", "y", "radiusX", "radiusY"))
+        kind, center = "ellipse", (x * across, y * along)
+        edges = bounds_of_ellipse(center, (rx * across, ry * along), degrees)
+    elif "x" in value and "height" not in value:
+        raise ValueError("a point, which has no box")
+    else:
+        x, y, width, height = (to_number(value.get(field)) for field in FORM.fields)
+        if not degrees % 360:
+            return (x, y, width, height), None
+        box = x * across, y * along, (x + width) * across, (y + height) * along
+        kind, edges = "turned box", bounds_of_turned(box, degrees, box[:2])
+    left, top, right, bottom = edges
+    return _between((left / across, top / along, right / across, bottom / along)), kind
+
+
+def _between(edges):
+    """Return x, y, width, height of a box of which the edges are given."""
+    left, top, right, bottom = edges
+    return left, top, right - left, bottom - top

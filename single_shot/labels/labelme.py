@@ -3,14 +3,15 @@
 Points are pixel edges, counted from 0; the corners of a rectangle come in any order.
 """
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.assembling import assemble
-from single_shot.labels.csv_labels import FORM
-from single_shot.labels.image_files import image_root
+from single_shot.labels.csv_columns import FORM
+from single_shot.labels.image_files import ImageFinder, image_root, is_there
 from single_shot.labels.numbers_in_text import class_name, shown, to_side
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
@@ -48,24 +49,38 @@ def read_labelme(
     if not raw_images:
         why = f": {findings[0]}" if findings else ""
         raise AnnotationError(f"{folder}: holds no file of LabelMe's{why}")
+    source = folder.parent if folder.is_file() else folder
+    raw_images = raw_images if images else [_led(raw, source) for raw in raw_images]
     raw_images = _with_roots(raw_images, images)
     return assemble(folder, raw_images, FORM, class_names, findings, choices)
 
 
+def _led(raw, source):
+    """Return the RawImage with its image in the source, where its name leads there by `..`."""
+    name = PureWindowsPath(raw.name)  # which knows both separators
+    from_source = raw.path.parent.relative_to(source).as_posix()
+    led = posixpath.normpath(posixpath.join(from_source, name.as_posix()))
+    if ".." not in name.parts or led.startswith("..") or not is_there(ImageFinder(), source, led):
+        return raw
+    return replace(raw, root=source, name=led)
+
+
 def _with_roots(raw_images, images):
-    """Return RawImages with the folder of their images as root.
+    """Return RawImages with the folder of their images as root, if they have none yet.
 
     It is looked for once for all files of a folder that lead to the same one: each search lists it.
     """
     groups = {}
     for raw in raw_images:
-        leads_to = raw.path.parent, PureWindowsPath(raw.name).parent  # which knows both separators
+        if raw.root != raw.path.parent:
+            continue
+        leads_to = raw.path.parent, PureWindowsPath(raw.name).parent
         groups.setdefault(leads_to, []).append(raw)
     roots = {}
     for group in groups.values():
         root = image_root(group[0].path, images, [raw.name for raw in group])
         roots |= {raw.path: root for raw in group}
-    return [replace(raw, root=roots[raw.path]) for raw in raw_images]
+    return [replace(raw, root=roots.get(raw.path, raw.root)) for raw in raw_images]
 
 
 def _raw_image(content, path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from single_shot.labels.annotations import AnnotationError, Annotations, Finding
 from single_shot.labels.assembling import assemble
-from single_shot.labels.csv_labels import FORM
+from single_shot.labels.csv_columns import FORM
 from single_shot.labels.numbers_in_text import class_name, shown, to_size
 from single_shot.labels.pictures import is_hidden
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
@@ -77,5 +77,6 @@ def _object(entry, number):
             return RawObject(label, bounds(exterior), number, doubt=(kind, "its bounds are taken"))
     except ValueError as error:
         return RawObject(label, (), number, fault=("bad row", f"{error}; draw it again"))
-    fault = "bad row", f"geometryType is {shown(kind)}, which has no box; draw a rectangle"
+    what = f"geometryType is {shown(kind)}, which is not read"
+    fault = "bad row", f"{what}; draw a rectangle, or convert the class to rectangles"
     return RawObject(label, (), number, fault=fault)

@@ -1,7 +1,7 @@
 """VGG Image Annotator's JSON and CSV (Dutta and Zisserman, VIA): boxes, other shapes by bounds.
 
 Coordinates are pixel edges, counted from 0. The class of a region is its only attribute, or that
-which is called as in CLASS_ATTRIBUTES.
+which is called as in CLASS_ATTRIBUTES; in a file without attributes, the only class.
 """
 
 import csv
@@ -9,12 +9,13 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from single_shot.labels.annotations import AnnotationError, Annotations
 from single_shot.labels.assembling import assemble
-from single_shot.labels.csv_labels import EXTENT
+from single_shot.labels.csv_columns import EXTENT
 from single_shot.labels.image_files import image_root
 from single_shot.labels.numbers_in_text import shown, to_number
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject
@@ -23,6 +24,7 @@ from single_shot.labels.shapes import bounds, bounds_of_ellipse
 
 MAX_BYTES = 256 * 2**20
 CLASS_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
+VIA_3 = {"project", "file", "view", "metadata"}  # in its projects
 FIX = "export the annotations from VIA again"
 CSV_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 
@@ -40,6 +42,7 @@ def read_via(
     """
     path = Path(path)
     regions = _regions_in_csv(path) if path.suffix.lower() == ".csv" else _regions_in_json(path)
+    only, said = _only_class(regions, class_names)
     root = image_root(path, images, (name for name, _ in regions.values()))
     raw_images = [
         RawImage(
@@ -47,7 +50,7 @@ def read_via(
             root,
             path,
             [
-                _object(shape, attributes, number)
+                _object(shape, attributes, number, only)
                 for number, (shape, attributes) in enumerate(found)
             ],
             None,
@@ -56,7 +59,20 @@ def read_via(
         )
         for key, (name, found) in regions.items()
     ]
-    return assemble(path, raw_images, EXTENT, class_names, (), choices)
+    read = assemble(path, raw_images, EXTENT, class_names, (), choices)
+    return replace(read, conventions=(*read.conventions, *said))
+
+
+def _only_class(regions, class_names):
+    """Return the class of all regions of a file that has no attributes, or None, and what to say.
+
+    One such region among others is rather one that was forgotten.
+    """
+    attributes = [each for _, found in regions.values() for _, each in found]
+    if not attributes or any(attributes) or len(class_names or ()) != 1:
+        return None, []
+    said = f"{len(attributes)} regions have no attributes: all are {class_names[0]}, the only class"
+    return class_names[0], [said]
 
 
 def _regions_in_json(path) -> dict[str, tuple[str, list[tuple[Any, Any]]]]:
@@ -65,6 +81,11 @@ def _regions_in_json(path) -> dict[str, tuple[str, list[tuple[Any, Any]]]]:
     VIA's key is the name and the size of the file: two pictures of one name have two.
     """
     content = read_json(path, MAX_BYTES, FIX)
+    if isinstance(content, dict) and set(content) >= VIA_3:
+        raise AnnotationError(
+            f"{path}: a project of VIA 3, which is not read; draw it with VIA 2, or convert it to "
+            "another format"
+        )
     content = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise AnnotationError(f"{path}: no object an image; {FIX}")
@@ -97,10 +118,10 @@ def _regions_in_csv(path) -> dict[str, tuple[str, list[tuple[Any, Any]]]]:
     return found
 
 
-def _object(shape, attributes, number):
-    """Return the RawObject of a region."""
+def _object(shape, attributes, number, only):
+    """Return the RawObject of a region; only: the class of all, where none has attributes."""
     shape = shape if isinstance(shape, dict) else {}
-    label, kind = _class_of(attributes), shape.get("name")
+    label, kind = only or _class_of(attributes), shape.get("name")
     if label is None:
         fault = "unknown class", f"attributes are {_texts(attributes)}; give one that is the class"
         return RawObject("", (), number, fault=fault)

@@ -20,10 +20,12 @@ from single_shot.labels.assembling import assemble
 from single_shot.labels.box_forms import BoxForm
 from single_shot.labels.checks import check_objects
 from single_shot.labels.image_files import IMAGE_FOLDERS
-from single_shot.labels.numbers_in_text import shown, to_size
+from single_shot.labels.numbers_in_text import shown, to_number, to_size
 from single_shot.labels.pictures import is_hidden, pictures_by_stem, pictures_in
 from single_shot.labels.raw import AS_FOUND, Choices, RawImage, RawObject, size_from_image
-from single_shot.labels.safe_files import parse_xml, read_text
+from single_shot.labels.safe_files import parse_xml
+from single_shot.labels.shapes import bounds_of_turned, turn_of
+from single_shot.labels.voc_lists import VocError, read_ids
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -41,11 +43,6 @@ FORM = BoxForm(
 )
 ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls", "labels")
 MAX_XML_BYTES = 4 * 2**20
-MAX_LIST_BYTES = 64 * 2**20
-
-
-class VocError(AnnotationError):
-    """A folder that must not be trained on; the message names file, object, field and the fix."""
 
 
 def read_annotation(path: Path, class_names: Sequence[str]) -> tuple[Annotation, list]:
@@ -70,11 +67,11 @@ def read_sets(
     class_names: by default all that occur. images: their folder, by default JPEGImages. choices:
     see `raw.Choices`. Raises VocError for a list of ids that is absent or bad.
     """
-    pairs = [
-        (Path(folder) / "Annotations" / f"{image_id}.xml", images or Path(folder) / "JPEGImages")
-        for folder, split in parts
-        for image_id in read_ids(folder, split)
-    ]
+    pairs = []
+    for folder, split in parts:
+        annotated, root = Path(folder) / "Annotations", images or Path(folder) / "JPEGImages"
+        paths = [annotated / f"{image_id}.xml" for image_id in read_ids(folder, split)]
+        pairs += [(path, _nested(root, path, annotated)) for path in paths]
     return _read_files(parts[0][0], pairs, class_names, choices)
 
 
@@ -103,10 +100,7 @@ def read_folder(
     known = [place / name for place in (folder, *above) for name in IMAGE_FOLDERS]
     otherwise = annotated if pictures_in(annotated, "**/*") else folder
     root = Path(images) if images else next((path for path in known if path.is_dir()), otherwise)
-    pairs = []
-    for path in paths:
-        nested = root / path.relative_to(annotated).parent
-        pairs.append((path, nested if nested.is_dir() else root))
+    pairs = [(path, _nested(root, path, annotated)) for path in paths]
     return _read_files(annotated, pairs, class_names, choices)
 
 
@@ -114,6 +108,12 @@ def annotation_folder(folder: Path) -> Path:
     """Return the folder of annotations in a folder, or the folder itself where it has none."""
     known = (folder / name for name in ANNOTATION_FOLDERS)
     return next((path for path in known if path.is_dir()), folder)
+
+
+def _nested(root, path, annotated):
+    """Return the folder of images that lies as an XML file does in that of the annotations."""
+    nested = Path(root) / path.relative_to(annotated).parent
+    return nested if nested.is_dir() else root
 
 
 def _holds_only_xml(folder):
@@ -159,21 +159,29 @@ def _picture_name(tree, path, pictures):
 
 def _read_raw(tree, path, name, root, choices=AS_FOUND):
     """Return the RawImage in the tree of an XML file; raise VocError."""
-    objects = [
-        RawObject(
-            (node.findtext("name") or "").strip(),
-            tuple(node.findtext(field) for field in FORM.fields),
-            number,
-            (node.findtext("difficult") or "0").strip() == "1",
-        )
-        for number, node in enumerate(tree.iter("object"))
-    ]
+    objects = [_object(node, number) for number, node in enumerate(tree.iter("object"))]
     sides = [(tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
     try:
         size_px = to_size(*sides, choices.repair and root is not None)
     except ValueError as error:
         raise VocError(f"{path}: size: {error}") from None
     return RawImage(name, root, path, objects, size_px, str(path))
+
+
+def _object(node, number):
+    """Return the RawObject of a node; CVAT writes a turned box as it was before the turn."""
+    label = (node.findtext("name") or "").strip()
+    values = tuple(node.findtext(field) for field in FORM.fields)
+    difficult = (node.findtext("difficult") or "0").strip() == "1"
+    own = {each.findtext("name"): each.findtext("value") for each in node.iter("attribute")}
+    if degrees := turn_of(own.get("rotation")):
+        try:
+            values = bounds_of_turned([to_number(value) for value in values], degrees)
+            doubt = "turned box", "its bounds are taken"
+            return RawObject(label, values, number, difficult, doubt=doubt)
+        except ValueError:  # told with the box
+            pass
+    return RawObject(label, values, number, difficult)
 
 
 def _parse(path):
@@ -202,28 +210,6 @@ class VocDataset(AnnotatedDataset):
         self, parts: Sequence, class_names: Sequence[str] = VOC_CLASSES, drop_bad: bool = False
     ) -> None:
         super().__init__(read_sets(parts, class_names), drop_bad)
-
-
-def read_ids(folder: Path, split: str) -> list[str]:
-    """Return the image ids of a set; a second column, as in per-class lists, is left out.
-
-    Raises VocError where the list is absent, empty, or names a file outside the folder.
-    """
-    path = Path(folder) / "ImageSets" / "Main" / f"{split}.txt"
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.txt"))
-        raise VocError(f"{path}: no such file; the sets there are {', '.join(known) or 'none'}")
-    try:
-        lines = read_text(path, MAX_LIST_BYTES).splitlines()
-    except AnnotationError as error:
-        raise VocError(str(error)) from None
-    ids = [line.split()[0] for line in lines if line.strip()]
-    if not ids:
-        raise VocError(f"{path}: holds no image id; write one a line")
-    for image_id in ids:
-        if "/" in image_id or "\\" in image_id or image_id.startswith("."):
-            raise VocError(f"{path}: the id {image_id!r} is not a plain name; write ids, not paths")
-    return ids
 
 
 def find_classes(parts: Sequence, drop_bad: bool = False) -> list[str]:

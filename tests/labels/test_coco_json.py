@@ -6,6 +6,7 @@ import json
 
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.coco_json import read_coco
+from single_shot.labels.image_checks import check_images
 from single_shot.labels.raw import Choices
 
 import numpy as np
@@ -51,8 +52,9 @@ def test_category_ids_need_not_be_contiguous(tmp_path, content):
 
 
 def test_a_crowd_is_difficult(tmp_path, content):
-    content["annotations"][1]["iscrowd"] = 1
-    assert opened(tmp_path, content).items[0].difficult.tolist() == [False, True]
+    for crowd in (1, True, "1"):
+        content["annotations"][1]["iscrowd"] = crowd
+        assert opened(tmp_path, content).items[0].difficult.tolist() == [False, True]
 
 
 def test_the_image_tells_its_size_where_the_file_does_not(tmp_path, content):
@@ -141,3 +143,56 @@ def test_a_path_of_another_machine_is_found_by_its_last_parts(tmp_path, content)
         found = opened(tmp_path, content, images=images)
         assert [len(item.labels) for item in found.items] == [2, 0, 1] and not found.findings
         assert any("3 names lead to other folders" in said for said in found.conventions)
+
+
+@pytest.mark.parametrize("image_id", ["5", 5.0])
+def test_an_image_that_is_named_by_a_text_is_no_background(tmp_path, content, image_id):
+    """Its annotations were of no image, so that it taught that its objects are background."""
+    for annotation in content["annotations"][:2]:
+        annotation["image_id"] = image_id
+    found = check_images(opened(tmp_path, content))
+    assert [fault.kind for fault in found.faults] == ["orphan annotation"] * 2
+    assert [item.image.name for item in found.items] == ["1.jpg", "2.jpg"]
+    found = opened(tmp_path, content, choices=Choices(repair=True))
+    assert not found.faults and len(found.items[0].labels) == 2
+
+
+def test_images_that_an_annotation_of_no_image_may_be_about_are_left_out(tmp_path, content):
+    for annotation in content["annotations"][:2]:
+        annotation["image_id"] = 77
+    found = opened(tmp_path, content)
+    assert [item.image.name for item in found.items] == ["2.jpg"]
+    assert [finding.kind for finding in found.findings][-1] == "no object left"
+    assert "2 images without annotations are left out" in str(found.findings[-1])
+
+
+def test_two_images_of_one_id_are_both_left_out(tmp_path, content):
+    """The first once kept the objects of the second."""
+    content["images"][1]["id"] = 5
+    found = opened(tmp_path, content)
+    assert [item.image.name for item in found.items] == ["2.jpg"] and len(found.faults) == 1
+    content["images"][1] = content["images"][0]  # the same entry twice
+    found = opened(tmp_path, content)
+    assert [item.image.name for item in found.items] == ["0.jpg", "2.jpg"]
+
+
+def test_objects_of_two_categories_of_one_id_are_faults(tmp_path, content):
+    """They were once all of the first."""
+    content["categories"].append(content["categories"][0] | {"name": "cow"})
+    found = opened(tmp_path, content)
+    assert found.class_names == NAMES[1:]
+    assert [fault.kind for fault in found.faults] == ["bad row", "unknown class"]
+    content["categories"] = [{"id": 10, "name": name} for name in ("cat", "cow")]
+    for annotation in content["annotations"]:
+        annotation["category_id"] = 10
+    with pytest.raises(AnnotationError, match="id is 10, there twice; give each category its own"):
+        opened(tmp_path, content)
+
+
+def test_a_mask_of_another_size_than_its_image_has_no_bounds(tmp_path, content):
+    annotation = content["annotations"][0] | {"bbox": None}
+    content["annotations"][0] = annotation
+    for size, faults in (([SIZE_PX[1], SIZE_PX[0]], []), ([SIZE_PX[0], SIZE_PX[1]], ["bad row"])):
+        annotation["segmentation"] = {"counts": [0, SIZE_PX[0] * SIZE_PX[1]], "size": size}
+        found = opened(tmp_path, content, choices=Choices(repair=True))
+        assert [fault.kind for fault in found.faults] == faults

@@ -2,6 +2,7 @@
 
 from single_shot.labels.annotations import AnnotationError
 from single_shot.labels.csv_labels import read_csv
+from single_shot.labels.formats import guess_format, own_sets, read_source
 from single_shot.labels.image_checks import check_images
 from single_shot.labels.raw import Choices
 
@@ -89,6 +90,14 @@ def test_keras_yolo3_separates_boxes_by_blanks(opened):
         ("image_path,label,x,y,width,height", "C:\\set\\0.jpg,cat,10,0,30,30"),
         ("image_id,width,height,bbox,label", '0,40,30,"[10.0, 0, 30, 30]",cat'),
         ("ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf", "0,cat,0.25,1.0,0,1,1"),
+        ("filepath,x_min,y_min,x_max,y_max,category_name", "0.jpg,10,0,40,30,cat"),
+        ("image,bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax,label", "0.jpg,10,0,40,30,cat"),
+        ("file-name,class,x_center,y_center,width,height", "0.jpg,cat,25,15,30,30"),
+        ("frame,xmin,xmax,ymin,ymax,class_id,class_name", "0.jpg,10,40,0,30,7,cat"),
+        (
+            "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height",
+            "cat,10,0,30,30,0.jpg,40,30",
+        ),
     ],
 )
 def test_headers_that_people_have_are_read(opened, header, row):
@@ -213,3 +222,123 @@ def test_rows_that_state_several_sizes_of_an_image_are_faults(opened):
 def test_a_header_in_the_midst_of_joined_files_is_no_row(opened):
     found = opened(f"{HEADER}0.jpg,cat,0,0,40,30\n{HEADER}1.jpg,dog,4,3,8,9\n")
     assert found.class_names == ("cat", "dog") and len(found.items) == 2 and not found.findings
+
+
+def test_makesense_s_rows_without_a_header(opened):
+    found = opened("cat,10,0,30,30,0.jpg,40,30\ndog,4,3,4,6,1.jpg,80,60\n")
+    np.testing.assert_allclose(found.items[0].labels, [[0, 0.25, 0, 1, 1]])
+    (fault,) = check_images(found).faults
+    assert fault.kind == "size mismatch"
+
+
+def test_a_box_without_a_class_needs_one_name(opened):
+    text = "image,xmin,ymin,xmax,ymax\n0.jpg,10,0,40,30\n"
+    with pytest.raises(AnnotationError, match="no column names the class.*--classes"):
+        opened(text)
+    assert opened(text, class_names=["wheat"]).items[0].labels[0, 0] == 0
+
+
+def read_folder(folder, sets=()):
+    name, _ = guess_format(folder)
+    assert name == "csv"
+    return read_source(folder, name, sets=sets or own_sets(folder, name)[0])
+
+
+@pytest.mark.parametrize("name", ["classes.csv", "_classes.csv"])
+@pytest.mark.parametrize(
+    "text, label",
+    [("dog,0\ncat,1\n", "cat"), ("class,id\ndog,1\ncat,2\n", "cat"), ("0,dog\n1,cat\n", "1")],
+)
+def test_a_list_of_classes_beside_the_file_names_them_in_its_order(tmp_path, name, text, label):
+    """keras-retinanet's and Roboflow's folders were once refused for their second file."""
+    write_images(tmp_path, 1)
+    (tmp_path / "annotations.csv").write_text(f"0.jpg,4,3,8,9,{label}\n0.jpg,1,1,8,9,{label}\n")
+    (tmp_path / name).write_text(text)
+    (found,) = read_folder(tmp_path)
+    assert found.class_names == ("dog", "cat") and not found.findings
+    assert found.items[0].labels[:, 0].tolist() == [1, 1]
+    assert f"{tmp_path / name}: names the classes" in found.conventions
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [("dog,0\n", "lacks classes"), ("a\nb\n", "no list"), ("cat,0\ndog,5\n", "no list")],
+)
+def test_a_list_that_does_not_fit_is_said(tmp_path, text, why):
+    write_images(tmp_path, 1)
+    (tmp_path / "annotations.csv").write_text("0.jpg,4,3,8,9,cat\n")
+    (tmp_path / "classes.csv").write_text(text)
+    (found,) = read_folder(tmp_path)
+    assert found.class_names == ("cat",)
+    assert any("classes.csv" in said and why in said for said in found.conventions)
+
+
+@pytest.mark.parametrize("place", ["class-descriptions-boxable.csv", "../metadata/classes.csv"])
+def test_open_images_codes_get_their_names(tmp_path, place):
+    """The classes were once called /m/01yrx."""
+    header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+    for part, code in (("train", "/m/01yrx"), ("validation", "/m/01yrx")):
+        folder = write_images(tmp_path / part / "data", 1).parent / "labels"
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        (folder / "detections.csv").write_text(f"{header}0,xclick,{code},1,0.25,1,0,1,0\n")
+        (folder / place).write_text("/m/0bt9lr,Dog\n/m/01yrx,Cat\n")
+        (folder / "image_ids.csv").write_text("ImageID,Subset\n0,train\n")
+    train, val = read_folder(tmp_path)
+    assert train.class_names == val.class_names == ("Cat",)
+    assert not train.findings and len(val.items[0].labels) == 1
+
+
+def test_a_form_to_fill_in_beside_the_files_is_none_of_them(tmp_path):
+    """Kaggle's sample_submission.csv."""
+    write_images(tmp_path, 2)
+    for number, part in enumerate(("train", "test")):
+        (tmp_path / f"{part}.csv").write_text(f"{HEADER}{number}.jpg,cat,4,3,8,9\n")
+    (tmp_path / "sample_submission.csv").write_text("image_id,PredictionString\n5,\n")
+    assert guess_format(tmp_path) == ("csv", "test.csv")
+    train, val = read_folder(tmp_path)
+    assert [part.items[0].image.name for part in (train, val)] == ["0.jpg", "1.jpg"]
+
+
+SPLIT_HEADER = "img_name,label,xmin,ymin,xmax,ymax,split\n"
+
+
+def write_split(folder, values):
+    write_images(folder, len(values))
+    rows = [f"{k}.jpg,{NAMES[k % 2]},1,1,9,9,{value}\n" for k, value in enumerate(values)]
+    (folder / "a.csv").write_text("".join([SPLIT_HEADER, *rows]))
+
+
+def test_a_column_of_sets_divides_the_images(tmp_path):
+    """The split of the export was once dropped without a word."""
+    write_split(tmp_path, ["train", "VAL", "train", "unassigned"])
+    assert own_sets(tmp_path, "csv") == (["train", "VAL"], ["unassigned"])
+    assert own_sets(tmp_path / "a.csv", "csv")[0] == ["train", "VAL"]
+    train, val = read_folder(tmp_path)
+    assert [item.image.name for item in train.items] == ["0.jpg", "2.jpg"]
+    assert [item.image.name for item in val.items] == ["1.jpg"]
+    assert val.class_names == (NAMES[0], NAMES[1]) and not val.findings
+
+
+def test_a_column_of_sets_that_is_not_used_is_said(tmp_path):
+    write_split(tmp_path, ["train", "", "a"])
+    assert own_sets(tmp_path, "csv") == ([], [])
+    (found,) = read_folder(tmp_path)
+    assert len(found.items) == 3
+    assert any("column of sets ('', a, train) is not used" in said for said in found.conventions)
+    train, held_out = read_folder(tmp_path, ["train", "a"])
+    assert len(train.items) == len(held_out.items) == 1
+    with pytest.raises(AnnotationError, match="no image is in the set z"):
+        read_folder(tmp_path, ["train", "z"])
+    (tmp_path / "a.csv").write_text(f"{HEADER}0.jpg,cat,4,3,8,9\n")
+    with pytest.raises(AnnotationError, match="no column such as split that names the set train"):
+        read_folder(tmp_path, ["train", "z"])
+
+
+def test_an_image_in_two_sets_is_a_fault(tmp_path):
+    write_split(tmp_path, ["train", "val"])
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("0.jpg,cat,2,2,9,9,val\n")
+    train, _ = read_folder(tmp_path)
+    (fault,) = train.faults
+    assert "line 4: set is val, but train in a row before" in str(fault)

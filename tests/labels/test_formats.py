@@ -211,6 +211,14 @@ def test_a_yaml_file_of_another_program_tells_nothing(tmp_path):
     assert read_source(source, "yolo")[0].class_names == ("cat", "dog")
 
 
+def test_a_folder_of_too_many_files_is_refused(tmp_path, monkeypatch):
+    """What came behind the first 200,000 files was once not seen."""
+    write_source(tmp_path, "coco", IMAGES)
+    monkeypatch.setattr("single_shot.labels.formats.FILES_LISTED", len(IMAGES))
+    with pytest.raises(AnnotationError, match="more than . files; name a folder of fewer"):
+        guess_format(tmp_path)
+
+
 def test_an_origin_that_does_not_matter_is_said(tmp_path):
     source = write_source(tmp_path, "coco", IMAGES)
     (part,) = read_source(source, "coco", choices=Choices(origin=1))

@@ -22,6 +22,8 @@ from skimage import data
 
 UNLIKE = np.random.default_rng(0).integers(0, 256, (6, LOOK_BITS // 8)).astype(np.uint8)
 
+PAIRS = [[0, 1], [2, 3]]
+
 
 def sets_of(numbers):
     """Return the positions of each group."""
@@ -38,7 +40,15 @@ def sets_of(numbers):
             [[0, 1], [2]],
         ),
         (["x/clip_frame_001.jpg", "y/clip_frame_002.jpg", "other frame 1.jpg"], [[0, 1], [2]]),
+        ([f"{clip}_mp4-004{k}_jpg.rf.{k:032x}.jpg" for clip in "ab" for k in (1, 2)], PAIRS),
+        ([f"clip{k // 2}_frame_{k}_jpg.rf.{k:032x}.jpg" for k in range(4)], PAIRS),
+        (["set/clip1_frame_1.jpg", f"other/clip1_frame_2_png.rf.{'a' * 32}.png"], [[0, 1]]),
+        (["vid1_000.jpg", "vid1_001.jpg", "vid2_000.jpg", "vid2_001.jpg"], PAIRS),
+        (["a/frame_000.jpg", "a/frame_001.jpg", "b/frame_000.jpg", "b/frame_001.jpg"], PAIRS),
+        (["a_jpg.rf.AbC123xyzAbC123xyz12.jpg", "a_jpg.rf.ZbC123xyzAbC123xyz12.jpg"], [[0, 1]]),
         (["IMG_0001.jpg", "IMG_0002.jpg"], [[0], [1]]),  # a camera's numbers are no clip
+        (["0001.jpg", "0002.jpg", "photo_000.jpg", "photo_001.jpg"], [[0], [1], [2], [3]]),
+        (["clip_0001.jpg", "clip_0002.jpg", "video1.jpg", "video2.jpg"], [[0], [1], [2], [3]]),
     ],
 )
 def test_names_tell_copies_and_frames(names, groups):

@@ -72,6 +72,8 @@ def supervisely(**figure):
     return {"size": size, "objects": [{"classTitle": "cat", **figure}]}
 
 
+# 16 columns of 12 pixels in a mask of 40 x 30, from column 4 and row 3 on.
+RUNS = [4 * HEIGHT + 3, *([12, HEIGHT - 12] * 15), 12, HEIGHT - 15 + 20 * HEIGHT]
 PERCENT = [[100 * x / WIDTH, 100 * y / HEIGHT] for x, y in TRIANGLE]
 SHAPES = {
     "labelme polygon": (read_labelme, "0.json", labelme({"points": TRIANGLE}), BOUNDS),
@@ -146,7 +148,34 @@ SHAPES = {
         ),
         (16, 3, 20, 11),
     ),
+    "label studio ellipse": (
+        read_label_studio,
+        "a.json",
+        label_studio({"x": 30, "y": 30, "radiusX": 20, "radiusY": 20} | {"ellipselabels": ["cat"]}),
+        BOUNDS,
+    ),
+    "label studio turned ellipse": (
+        read_label_studio,
+        "a.json",
+        label_studio(
+            {"x": 50, "y": 50, "radiusX": 10, "radiusY": 20, "rotation": 90}
+            | {"ellipselabels": ["cat"]}
+        ),
+        (14, 11, 26, 19),
+    ),
     "coco polygon": (read_coco, "a.json", coco(segmentation=[FLAT]), BOUNDS),
+    "coco mask": (
+        read_coco,
+        "a.json",
+        coco(segmentation={"counts": RUNS, "size": [HEIGHT, WIDTH]}),
+        BOUNDS,
+    ),
+    "coco turned box": (
+        read_coco,
+        "a.json",
+        coco(bbox=[8, 8, 8, 4], attributes={"occluded": False, "rotation": 90.0}),
+        (10, 6, 14, 14),
+    ),
     "supervisely polygon": (
         read_supervisely,
         "ann/0.jpg.json",
@@ -191,6 +220,11 @@ BAD_SHAPES = {
     "cvat skeleton": (read_cvat, "a.xml", cvat('<skeleton label="cat"/>')),
     "cvat polygon": (read_cvat, "a.xml", cvat('<polygon label="cat" points="4;3"/>')),
     "label studio": (read_label_studio, "a.json", label_studio({"x": 3, "brushlabels": ["cat"]})),
+    "label studio brush": (
+        read_label_studio,
+        "a.json",
+        label_studio({"format": "rle", "rle": [1, 2], "brushlabels": ["cat"]}),
+    ),
     "coco": (read_coco, "a.json", coco(segmentation={"counts": "abc", "size": [3, 4]})),
     "supervisely": (
         read_supervisely,
@@ -289,6 +323,7 @@ def test_a_region_of_via_needs_one_class(tmp_path):
     write_images(tmp_path, 1)
     content = via({"name": "rect", "x": 4, "y": 3, "width": 16, "height": 12})
     region = content["x"]["regions"][0]
+    content["x"]["regions"] += [region | {"region_attributes": {"class": "dog"}}]
     for attributes, kinds in (
         ({"kind of": {"cat": True}}, []),
         ({"colour": "red", "Class": "cat"}, []),
@@ -297,8 +332,53 @@ def test_a_region_of_via_needs_one_class(tmp_path):
     ):
         region["region_attributes"] = attributes
         path = write(tmp_path / "a.json", content)
-        found = read_via(path, class_names=["cat"])
+        found = read_via(path, class_names=["cat", "dog"])
         assert [finding.kind for finding in found.faults] == kinds
+
+
+def test_in_a_file_of_via_without_attributes_all_is_of_the_only_class(tmp_path):
+    """As in the balloons of Mask R-CNN's samples, of which every region once was a fault."""
+    write_images(tmp_path, 1)
+    content = via({"name": "rect", "x": 4, "y": 3, "width": 16, "height": 12})
+    regions = content["x"]["regions"]
+    regions[0]["region_attributes"] = {}
+    path = write(tmp_path / "a.json", content)
+    found = read_via(path, class_names=["balloon"])
+    assert not found.findings and len(found.items[0].labels) == 1
+    assert "1 regions have no attributes: all are balloon, the only class" in found.conventions
+    assert [fault.kind for fault in read_via(path, class_names=["a", "b"]).faults] == [
+        "unknown class"
+    ]
+    other = {"name": "rect", "x": 20, "y": 3, "width": 16, "height": 12}
+    regions += via(other)["x"]["regions"]  # so that the first was forgotten
+    (fault,) = read_via(write(path, content), class_names=["cat"]).faults
+    assert fault.kind == "unknown class" and fault.number == 0
+
+
+def test_a_project_of_via_3_is_refused_by_name(tmp_path):
+    content = {"project": {}, "config": {}, "file": {}, "metadata": {}, "view": {}}
+    with pytest.raises(AnnotationError, match="a.json: a project of VIA 3, which is not read"):
+        read_via(write(tmp_path / "a.json", content))
+
+
+def test_labelme_leads_to_images_in_folders_of_the_source(tmp_path):
+    for number, name in enumerate(("train", "val")):
+        images = write_images(tmp_path / "images" / name, 2)
+        (images / f"{1 - number}.jpg").unlink()
+        content = labelme({"points": TRIANGLE})
+        content["imagePath"] = f"..\\..\\images\\{name}\\{number}.jpg"
+        write(tmp_path / "annotations" / name / f"{number}.json", content)
+    found = read_labelme(tmp_path, choices=REPAIR)
+    assert not found.faults
+    assert [item.image for item in found.items] == [
+        tmp_path / "images" / "train" / "0.jpg",
+        tmp_path / "images" / "val" / "1.jpg",
+    ]
+    content["imagePath"] = "../../../outside/0.jpg"
+    write(tmp_path / "annotations" / "train" / "0.json", content)
+    write_images(tmp_path.parent / "outside", 1)
+    found = read_labelme(tmp_path, choices=REPAIR)
+    assert [item.image.name for item in found.items] == ["1.jpg"] and len(found.faults) == 1
 
 
 def test_two_pictures_of_one_name_are_told_by_via(tmp_path):
@@ -459,6 +539,17 @@ def test_roots_of_categories_are_left_out_and_said(tmp_path):
         assert found.class_names == ("cat", "dog") and len(found.items[0].labels) == 2
         assert [finding.kind for finding in found.findings] == ["root category"]
         assert not found.faults
+    for each, annotation in zip(used, content["annotations"]):
+        each["id"] = annotation["category_id"] = 1 if each is used[0] else 2
+    for top in ("", "none"):  # a class without objects is no root because it has the first id
+        for each in used:
+            each["supercategory"] = top
+        content["categories"] = [{"id": 0, "name": "bird", "supercategory": top}, *used]
+        found = read_coco(write(tmp_path / "a.json", content))
+        assert found.class_names == ("bird", "cat", "dog") and not found.findings
+    used[0]["supercategory"] = used[1]["supercategory"] = "pets"
+    found = read_coco(write(tmp_path / "a.json", content))  # Roboflow's, above all others
+    assert found.class_names == ("cat", "dog")
     content["categories"] = used + unused  # a class that this part of a set lacks stays
     assert len(read_coco(write(tmp_path / "a.json", content)).class_names) == 3
 

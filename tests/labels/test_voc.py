@@ -2,7 +2,14 @@
 
 from data import open_preset
 from single_shot.labels.raw import Choices
-from single_shot.labels.voc import VocDataset, VocError, find_classes, read_annotation, read_folder
+from single_shot.labels.voc import (
+    VocDataset,
+    find_classes,
+    read_annotation,
+    read_folder,
+    read_sets,
+)
+from single_shot.labels.voc_lists import VocError, read_ids
 from single_shot.labels.voc_writer import SETS, annotation_xml, export
 from utils.records import encode_jpeg
 
@@ -254,3 +261,66 @@ def test_a_hidden_file_among_the_annotations_hides_no_images(tmp_path):
     (folder / "Annotations/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
     items = read_folder(folder / "Annotations").items
     assert items and {item.image.parent for item in items} == {folder / "JPEGImages"}
+
+
+def test_a_turned_box_of_cvat_is_a_fault_and_its_bounds_a_repair(tmp_path):
+    """It was once read as it had been before its turn."""
+    value = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
+    for degrees, corners in (("90.0", (11, 7, 14, 14)), ("0.0", (9, 9, 16, 12)), ("left", None)):
+        objects = an_object((9, 9, 16, 12), extra=value.format(degrees))
+        folder = write_folder(tmp_path / degrees, objects)
+        found = read_folder(folder)
+        assert [fault.kind for fault in found.faults] == ["turned box"] * (degrees == "90.0")
+        found = read_folder(folder, choices=Choices(repair=True))
+        xmin, ymin, xmax, ymax = corners or (9, 9, 16, 12)
+        edges = np.array([xmin - 1, ymin - 1, xmax, ymax]) / [40, 30, 40, 30]
+        np.testing.assert_allclose(found.items[0].labels[0, 1:], edges, atol=1e-6)
+
+
+def list_ids(tmp_path, text, ids):
+    """Return the ids that are read from a list, beside annotations of ids."""
+    for image_id in ids:
+        path = tmp_path / f"Annotations/{image_id}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    path = tmp_path / "ImageSets/Main/train.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return read_ids(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    "line, ids, found",
+    [
+        ("a  1", ["a"], "a"),
+        ("a -1", [], "a"),
+        ("a_100 1 1 12", ["a_100"], "a_100"),  # Oxford's pets
+        ("my pic 0", ["my pic 0", "my"], "my pic 0"),
+        ("my pic 0", ["my pic"], "my pic"),
+        ('"my pic 0"', ["my pic 0", "my pic"], "my pic 0"),  # CVAT's
+        ('"my pic" 1', ["my pic"], "my pic"),
+        ("sub/a", ["sub/a"], "sub/a"),
+        ("my pic", [], "my pic"),
+    ],
+)
+def test_ids_may_have_blanks_folders_and_columns_behind_them(tmp_path, line, ids, found):
+    assert list_ids(tmp_path, f"{line}\n", ids) == [found]
+
+
+def test_an_id_that_may_be_two_is_refused(tmp_path):
+    with pytest.raises(VocError, match="'my pic 0' or 'my pic'; put the id in quotation marks"):
+        list_ids(tmp_path, "my pic 0", ["my pic 0", "my pic"])
+    for line in ("../a", "/a", "sub/../a", "sub\\a", ".hidden", "a//b", '"../my pic"'):
+        with pytest.raises(VocError, match="is not a plain name"):
+            list_ids(tmp_path, line, [])
+
+
+def test_images_lie_in_folders_as_their_ids_do(tmp_path):
+    folder = write_folder(tmp_path, an_object((1, 1, 10, 10)), ids=("a",))
+    for kind in ("JPEGImages", "Annotations"):
+        (file,) = (folder / kind).iterdir()
+        (folder / kind / "sub").mkdir()
+        file.rename(folder / kind / "sub" / file.name)
+    (folder / "ImageSets/Main/train.txt").write_text("sub/a")
+    found = read_sets([(folder, "train")])
+    assert not found.findings and found.items[0].image == folder / "JPEGImages/sub/a.jpg"

@@ -3,7 +3,8 @@
 import shutil
 
 from single_shot.labels.annotations import AnnotationError
-from single_shot.labels.yolo import find_sets, read_yolo
+from single_shot.labels.yolo import names_of_sets, read_yolo
+from single_shot.labels.yolo_sets import find_sets
 
 import numpy as np
 import pytest
@@ -137,10 +138,8 @@ def test_files_without_a_partner_are_named(folder):
     assert [finding.kind for finding in found.faults] == ["orphan annotation"]
     (note,) = [finding for finding in found.findings if not finding.is_fault]
     assert note.kind == "image without annotation" and "1.jpg" in str(note)
-    assert [(item.image.name, len(item.labels)) for item in found.items] == [
-        ("1.jpg", 0),
-        ("2.jpg", 1),
-    ]
+    assert "left out, since 0.txt has no image" in str(note)
+    assert [(item.image.name, len(item.labels)) for item in found.items] == [("2.jpg", 1)]
 
 
 def test_missing_folders_are_named(folder):
@@ -208,7 +207,7 @@ def test_keypoints_behind_a_box_are_left_alone(folder):
     """Without the YAML file's word for it, they would be taken for the corners of a polygon."""
     (folder / "labels/0.txt").write_text("1 0.375 0.5 0.25 0.5 0.3 0.4 2 0.4 0.6 1\n")
     assert [finding.kind for finding in read_yolo(folder).faults] == ["polygon"]
-    (folder / "data.yaml").write_text("kpt_shape: [2, 3]\nnames: [a, b, c]\n")
+    (folder / "data.yaml").write_text("kpt_shape: [2, 3]\n")
     found = read_yolo(folder)
     np.testing.assert_allclose(found.items[0].labels, [[1, 0.25, 0.25, 0.5, 0.75]])
     assert not found.findings
@@ -239,6 +238,66 @@ def test_a_text_file_that_cannot_be_opened_leaves_its_picture_out(folder):
     found = read_yolo(folder)
     assert [finding.kind for finding in found.findings] == ["unreadable annotation"] * 2
     assert [item.image.name for item in found.items] == ["2.jpg"]
+
+
+@pytest.mark.parametrize("names", ["{}.jpg.txt", "IMG_{}.txt"])
+def test_a_text_that_is_spelt_otherwise_is_that_of_the_image(folder, names):
+    """It was once an orphan, and its image was background."""
+    for number in range(2):
+        text = names.format(number)
+        (folder / f"labels/{number}.txt").rename(folder / "labels" / text)
+        if text.startswith("IMG"):
+            (folder / f"images/{number}.jpg").rename(folder / f"images/img_{number}.JPG")
+    found = read_yolo(folder)
+    assert sorted(len(item.labels) for item in found.items) == [0, 1, 2] and not found.findings
+    assert "2 text files are spelt otherwise than their images" in found.conventions[0]
+
+
+def test_a_text_that_may_be_meant_in_two_ways_leaves_the_image_out(folder):
+    (folder / "labels/0.txt").rename(folder / "labels/A.txt")
+    (folder / "images/0.jpg").rename(folder / "images/a.jpg")
+    shutil.copy(folder / "labels/A.txt", folder / "labels/a.jpg.txt")
+    found = read_yolo(folder)
+    assert [item.image.name for item in found.items] == ["1.jpg", "2.jpg"]
+    assert [finding.path.name for finding in found.faults] == ["A.txt", "a.jpg.txt"]
+
+
+def test_a_text_of_an_image_in_capitals_stays_with_the_image_of_its_name(folder):
+    (folder / "images/A.jpg").write_bytes(jpeg(8))
+    for suffix, place in (("jpg", "images"), ("txt", "labels")):
+        (folder / f"{place}/0.{suffix}").rename(folder / f"{place}/a.{suffix}")
+    found = read_yolo(folder)
+    labels = {item.image.name: len(item.labels) for item in found.items}
+    assert labels == {"A.jpg": 0, "a.jpg": 2, "1.jpg": 0, "2.jpg": 1} and not found.faults
+
+
+def test_a_text_to_be_read_by_people_is_no_orphan(folder):
+    for name in ("README.txt", "val.txt"):
+        (folder / "labels" / name).write_text("3 pictures\n")
+    assert not read_yolo(folder).findings
+
+
+@pytest.mark.parametrize("places", [("train", "valid"), ("", "train")])
+def test_names_that_contradict_each_other_are_refused(folder, places):
+    """LabelImg writes classes.txt for each folder; those of the second were once swapped."""
+    texts = dict(zip(places, ("cat\ndog\nfox\n", "dog\ncat\nfox\n")))
+    new = folder.parent / "new"
+    for place in ("train", "valid"):
+        shutil.copytree(folder, new / place)
+        (new / place / "classes.txt").unlink()
+    for place, text in texts.items():
+        (new / place / "classes.txt").write_text(text)
+    with pytest.raises(AnnotationError, match=r"classes.txt names .* .*classes.txt .*--classes"):
+        names_of_sets(new, None, ["train", "valid"])
+    (new / places[1] / "classes.txt").write_text("cat\ndog\n")  # LabelImg's grow as it is used
+    assert names_of_sets(new, None, ["train", "valid"]) == ["cat", "dog", "fox"]
+
+
+def test_names_of_a_yaml_file_count_beside_those_of_a_list(folder):
+    (folder / "data.yaml").write_text("names: [dog, cat, fox]\n")
+    with pytest.raises(AnnotationError, match="data.yaml names the classes 'dog, cat, fox'"):
+        read_yolo(folder)
+    assert read_yolo(folder, class_names=NAMES).class_names == NAMES
 
 
 def test_an_empty_line_among_the_names_is_told(folder):
