@@ -117,14 +117,14 @@ def _header(source):
         return image.size[::-1] if turned else image.size, orientation, image.mode
 
 
-def read_picture(source: Path | RecordedImage) -> np.ndarray:
+def read_picture(source: str | Path | RecordedImage) -> np.ndarray:
     """Return an image as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    source: Path or RecordedImage. Grey images and palettes become RGB; transparency is left out; of
-    16 bits the upper eight count.
+    source: a path or a RecordedImage. Grey images and palettes become RGB; transparency is left
+    out; of 16 bits the upper eight count.
     Raises RecordError where the file is absent, no image, too large or truncated.
     """
-    with _opened(source) as image:
+    with _opened(Path(source) if isinstance(source, str) else source) as image:
         image.load()
         if image.format != "TIFF":  # which Pillow turns when it loads it
             ImageOps.exif_transpose(image, in_place=True)

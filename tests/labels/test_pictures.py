@@ -47,7 +47,7 @@ def test_a_picture_is_turned_as_it_is_displayed(tmp_path, orientation, file_form
         7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
         8: lambda a: np.rot90(a),
     }
-    expected, image = turned[orientation](upright), read_picture(path)
+    expected, image = turned[orientation](upright), read_picture(str(path))
     assert displayed_size(path) == image.shape[1::-1] == expected.shape[1::-1]
     np.testing.assert_array_equal(image, expected)
     packed = decode_jpeg(to_jpeg(path, image, 0), "a")
