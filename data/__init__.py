@@ -2,6 +2,9 @@
 
 import json
 
+import utils  # noqa: F401  before OpenCV, which the Python of a plain shell lacks
+
+# isort: split
 from data.embedded import DATA_ROOT, background_of, ensure
 from data.ledger import recorded, recorded_choices
 from utils.data import open_records

@@ -1,6 +1,8 @@
 """`python -m data` builds the embedded data sets."""
 
+import sys
+
 from data.embedded import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

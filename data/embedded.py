@@ -4,13 +4,14 @@ Nothing is fetched. Each image has its own random stream, so a build gives the s
 number of workers.
 """
 
-import argparse
 import functools
 import json
 import os
+import signal
 import sys
 import threading
 import time
+from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +21,9 @@ from pathlib import Path
 from types import ModuleType
 
 from data import compositing, mascots
-from single_shot.arguments import number
+from single_shot.answer import Answer
+from single_shot.arguments import Parser, number
+from single_shot.command import carry_out
 from single_shot.files import appearing_folder, locked, sha256
 from utils import compat
 from utils.hooks import progress
@@ -107,7 +110,8 @@ def make_split(preset, split, pool):
 
 
 def _start_worker():
-    """Set up a process of the pool: one thread, and an end when the parent is killed."""
+    """Set up a process of the pool: one thread, and an end with the parent, not with Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -233,21 +237,32 @@ def ensure(preset, root=None, force=False, workers=None):
 
 
 def main(arguments=None):
-    """Build what the command line names and print where it is and how long its build took."""
-    parser = argparse.ArgumentParser(prog="python -m data", description=__doc__)
+    """Build what the command line names; return the exit status, see `command.main`."""
+    parser = Parser(prog="python -m data", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"])
+    add("what", nargs="?", default="all", choices=[*PRESETS, "samples", "all"], help="to build")
     add("--out", type=Path, default=DATA_ROOT, metavar="DIR", help="folder to build in")
     add("--force", action="store_true", help="build also what is up to date")
     add("--workers", type=number(1), metavar="N", help="processes; default: one per core")
-    options = parser.parse_args(arguments)
+    return carry_out(sys.modules[__name__], parser.parse_args(arguments, Namespace(json=False)))
+
+
+def run(options):
+    """Build what the options name; return the Answer: where it is, how long its build took."""
     if options.what == "samples":
         with locked(options.out / "samples"), appearing_folder(options.out / "samples") as folder:
             build_samples(folder)
-        print(f"{options.out / 'samples'}: {len(SAMPLES)} images")
-        return
+        return Answer(f"{options.out / 'samples'}: {len(SAMPLES)} images", {})
+    lines = []
     for name in PRESETS if options.what == "all" else [options.what]:
         folder = ensure(name, options.out, options.force, options.workers)
         manifest = json.loads((folder / "manifest.json").read_text())
         train, val = manifest["num_images"].values()
-        print(f"{folder}: {train} + {val} images, built in {manifest['build_seconds']} s")
+        seconds = manifest["build_seconds"]
+        lines.append(f"{folder}: {train} + {val} images, built in {seconds} s")
+    return Answer("\n".join(lines), {})
+
+
+def after_stop(options):
+    """Return what Ctrl-C left."""
+    return f"what is complete is in {options.out}"

@@ -17,6 +17,7 @@ from types import ModuleType
 
 from single_shot.answer import Answer
 from single_shot.arguments import Parser
+from single_shot.files import final_name
 from single_shot.labels.numbers_in_text import printable
 from utils.files import InputError
 
@@ -58,7 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview(), file=sys.stderr)
         print(f"\nsingle-shot: {words[0]!r} is no part of it" if words else "", file=sys.stderr)
         return UNUSABLE
-    return carry_out(*parse(words))
+    try:
+        part, options = parse(words)
+    except KeyboardInterrupt:  # while MXNet is imported
+        print("\nstopped; nothing is begun", file=sys.stderr)
+        return STOPPED
+    return carry_out(part, options)
 
 
 def parse(words: list[str]) -> tuple[ModuleType, Namespace]:
@@ -88,7 +94,7 @@ def carry_out(part: ModuleType, options: Namespace) -> int:
         complain(str(error))
         return UNUSABLE
     except OSError as error:
-        place = error.filename or getattr(options, "out", "")
+        place = final_name(error.filename or getattr(options, "out", ""))
         complain(
             f"{place}: {error.strerror}; make room or choose a folder that is yours to write in"
         )

@@ -20,7 +20,7 @@ from data import DATA_ROOT
 from single_shot.answer import Answer
 from single_shot.arguments import share
 from single_shot.figure_files import write_image
-from single_shot.files import sha256, write_whole
+from single_shot.files import locked, sha256, write_whole
 from single_shot.finders import Finder, add_engine, open_finder
 from single_shot.labels.pictures import SUFFIXES, is_hidden, read_picture
 from single_shot.pipeline import Later, work_ahead
@@ -42,6 +42,7 @@ import numpy as np
 from tqdm import tqdm
 
 OUT = DATA_ROOT.parent / "build" / "detected"
+TABLES = "detections"  # in OUT, with .json and .csv; one process at a time writes them
 FILMS = (".avi", ".mp4", ".mov", ".mkv", ".webm")
 RECKONED = (".mkv", ".webm")  # OpenCV takes their number of frames from the length of all tracks
 LEAST_OF_RECKONED = 0.9  # of that number, less a second: with fewer, a film is cut off
@@ -103,8 +104,8 @@ class Results:
 
     def write(self) -> None:
         """Write both tables."""
-        write_whole(self.folder / "detections.json", json.dumps(self.content, indent=1) + "\n")
-        replace_atomically(self.folder / "detections.csv", csv_writer(self.rows))
+        write_whole(self.folder / f"{TABLES}.json", json.dumps(self.content, indent=1) + "\n")
+        replace_atomically(self.folder / f"{TABLES}.csv", csv_writer(self.rows))
 
     @property
     def content(self) -> dict:
@@ -193,6 +194,9 @@ def detect_film(path: Path, name: str, finder: Finder, threshold: float, results
     try:
         count = write_frames(temporary, annotated(), facts.frames_per_second)
         temporary.replace(target)
+    except OSError as error:
+        error.filename = str(target)  # the temporary one means nothing to its user
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     found = len(results.rows) - num_before
@@ -260,9 +264,10 @@ def run(options: Namespace) -> Answer:
     }
     about |= {"threshold": options.threshold, "image_size": finder.image_size}
     results = Results(options.out, about | {"class_names": finder.class_names})
-    results.write()
     root = options.source if options.source.is_dir() else options.source.parent
-    detect_all(sources, root, finder, options.threshold, results, not options.no_pictures)
+    with locked(options.out / TABLES):
+        results.write()
+        detect_all(sources, root, finder, options.threshold, results, not options.no_pictures)
     num_done = len({file["file"] for file in results.files if "error" not in file})
     text = f"{len(results.rows)} detections in {num_done} files: {options.out}"
     return Answer(text, results.content, status=1 if results.num_failed else 0)

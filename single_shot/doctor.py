@@ -255,11 +255,17 @@ def installed_version(package: str) -> str | None:
 def run_python(code: str, folder: str | Path | None = None) -> tuple[bool, str, str]:
     """Run code in a fresh interpreter.
 
+    folder: to start it in, whose packages come first; default: this project's.
+
     Returns:
         Whether it ended well, its output, and the last line of its errors and warnings.
     """
     child = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=folder or compat.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     messages = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
     return child.returncode == 0, child.stdout.strip(), messages[-1]

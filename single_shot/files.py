@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from utils.files import InputError, replace_atomically, strays, temporary_path
 
 class Locked(InputError):
     """Another process holds the lock; the message says of what."""
+
+
+def final_name(path: Path | str) -> str:
+    """Return a path, perhaps below a temporary one, as it is called once it is complete."""
+    return re.sub(r"\.([^/]+)\.\d+-\d+\.tmp(?=/|$)", r"\1", str(path))
 
 
 def sha256(path: Path) -> str:

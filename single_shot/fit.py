@@ -7,6 +7,7 @@ from pathlib import Path
 from single_shot.anchor_plan import plan_anchors
 from single_shot.files import sha256
 from single_shot.recipes import NUM_SCORES, Recipe
+from single_shot.resuming import fingerprint
 from single_shot.weights import (
     IMAGENET,
     SCRATCH,
@@ -101,5 +102,5 @@ def train_network(
 
     every = math.ceil(len(config.image_sizes) / NUM_SCORES)
     parts = {"cls_loss": recipe.cls_loss(), "transform": recipe.augment, "workers": workers}
-    hooks = [WorkersAutosave(running, workers)]
+    hooks = [WorkersAutosave(running, workers, held_out=fingerprint(held_out))]
     return train(net, dataset, config, None if workers.rank else score, every, hooks, **parts)

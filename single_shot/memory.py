@@ -6,6 +6,7 @@ from pathlib import Path
 
 from single_shot.recipes import NARROW
 from utils.compat import control_groups
+from utils.detection import EVALUATION_BATCH
 from utils.files import InputError
 
 import cv2
@@ -19,7 +20,6 @@ BYTES_PER_PIXEL = 1000
 # pixels has 8732 anchors, ToySSD fewer for as many pixels.
 DECODING_BYTES = 25  # for each image, anchor and class
 ANCHORS_PER_PIXEL = 0.1
-EVALUATION_BATCH = 8  # of `detection.detect_dataset`
 MEMORY_WORDS = ("allocate", "out of memory", "insufficient memory")
 V1_FILES = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 ADVICE = "lower --batch-size (and raise --accumulate as much) or --image-size"

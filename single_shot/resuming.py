@@ -23,16 +23,17 @@ SAVE_SECONDS = 60  # the most that a killed run loses
 class Autosave(Hook):
     """Has a run go on from its checkpoint, where there is one, and keeps that up to date.
 
+    facts: what else must be the same when the run goes on, see `identity`.
     It is written after every epoch, and once in SAVE_SECONDS within a long one; a run that goes on
     ends with the same weights as one never stopped. Hooks that add to the history come before.
     """
 
-    def __init__(self, path: PathLike | str) -> None:
-        self.path, self.written = path, time.monotonic()
+    def __init__(self, path: PathLike | str, **facts: str) -> None:
+        self.path, self.facts, self.written = path, facts, time.monotonic()
 
     def around(self, run: TrainingRun) -> AbstractContextManager:
         if Path(self.path).exists():
-            resume_run(self.path, run)
+            resume_run(self.path, run, **self.facts)
         return nullcontext()
 
     def after_step(self, run: TrainingRun) -> None:
@@ -40,7 +41,7 @@ class Autosave(Hook):
             self.after_epoch(run)
 
     def after_epoch(self, run: TrainingRun) -> None:
-        save_run(self.path, run)
+        save_run(self.path, run, **self.facts)
         self.written = time.monotonic()
 
 
@@ -59,9 +60,10 @@ def fingerprint(dataset: gluon.data.Dataset) -> str:
     return digest.hexdigest()
 
 
-def identity(run: TrainingRun) -> dict:
+def identity(run: TrainingRun, **facts: str) -> dict:
     """Return what a checkpoint must share with a `training.TrainingRun`, as JSON gives it back.
 
+    facts: what the run itself does not know, such as the fingerprint of the held-out pictures.
     The network is None unless it says what it is (`networks.build_network`), the start unless
     weights were taken over (`train`).
     """
@@ -73,19 +75,20 @@ def identity(run: TrainingRun) -> dict:
         "num_workers": run.workers.count,
         "network": getattr(run.net, "description", None),
         "start": getattr(run.net, "begun_with", None),
+        **facts,
     }
     return json.loads(json.dumps(shared))
 
 
-def save_run(path: PathLike | str, run: TrainingRun) -> None:
+def save_run(path: PathLike | str, run: TrainingRun, **facts: str) -> None:
     """Write a checkpoint from which `resume_run` goes on; no gradients may be pending.
 
-    Raises CheckpointError where it cannot be written.
+    facts: see `identity`. Raises CheckpointError where it cannot be written.
     """
     # Batch normalisation writes its running statistics behind the engine's back: without waiting,
     # a checkpoint may hold them as they were a step ago.
     nd.waitall()
-    metadata = identity(run) | {
+    metadata = identity(run, **facts) | {
         "image_size": run.config.image_sizes[-1],
         "history": run.history,
         "epoch_so_far": asdict(run.so_far),
@@ -108,13 +111,15 @@ def shown(value: object) -> object:
     return value
 
 
-def resume_run(path: PathLike | str, run: TrainingRun) -> None:
+def resume_run(path: PathLike | str, run: TrainingRun, **facts: str) -> None:
     """Bring a new run to where a checkpoint was written.
 
-    Raises CheckpointError where its classes, data, configuration or network are not the run's.
+    facts: see `identity`.
+    Raises CheckpointError where its classes, data, configuration or network are not the run's, and
+    where no run is ever where it says.
     """
     checkpoint = load_checkpoint(path)
-    for name, wanted in identity(run).items():
+    for name, wanted in identity(run, **facts).items():
         found = checkpoint.metadata.get(name)
         if found != wanted:
             raise CheckpointError(
@@ -126,14 +131,51 @@ def resume_run(path: PathLike | str, run: TrainingRun) -> None:
         return math.ceil(batches / run.config.accumulate)
 
     with wrong_content(path):
+        history, so_far = checkpoint.metadata["history"], checkpoint.metadata["epoch_so_far"]
+        check_progress(history, so_far, len(run.config.image_sizes), run.steps_per_epoch)
         checkpoint.load_into(run.net, run.contexts)
-        run.history = checkpoint.metadata["history"]
-        so_far = checkpoint.metadata["epoch_so_far"]
+        run.history = history
         run.so_far = EpochSoFar(so_far["batches"], so_far["seconds"], dict(so_far["totals"]))
         updates_done = len(run.history) * num_updates(run.steps_per_epoch)
         updates_done += num_updates(run.so_far.batches)
         run.trainer = run.make_trainer(updates_done)
+        check_states(run.trainer, checkpoint.optimizer_states, updates_done)
         restore_optimizer_states(run.trainer, checkpoint.optimizer_states, run.contexts)
+
+
+def check_progress(history: object, so_far: dict, num_epochs: int, steps_per_epoch: int) -> None:
+    """Raise ValueError or TypeError unless a run can be there: history and epoch so far, as read.
+
+    A run is saved after the last step of an epoch too, before the epoch is counted.
+    """
+    if not (isinstance(history, list) and all(isinstance(line, dict) for line in history)):
+        raise TypeError("history is no list of epochs")
+    numbers = [line.get("epoch") for line in history]
+    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > num_epochs:
+        raise ValueError(f"history has the epochs {numbers}, of {num_epochs}")
+    batches, seconds, totals = so_far["batches"], so_far["seconds"], so_far["totals"]
+    if type(batches) is not int or not 0 <= batches <= steps_per_epoch:
+        raise ValueError(f"batches is {batches!r}, of {steps_per_epoch}")
+    if not (isinstance(totals, dict) and all(map(is_number, [seconds, *totals.values()]))):
+        raise TypeError("seconds and totals are no numbers")
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value from JSON is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def check_states(trainer: gluon.Trainer, states: dict[str, nd.NDArray], updates_done: int) -> None:
+    """Raise ValueError unless states are those of a Trainer's optimiser after as many updates."""
+    wanted = {}
+    for index, parameter in enumerate(trainer._params if updates_done else ()):
+        if parameter.grad_req != "null":
+            state = named_states({index: trainer._optimizer.create_state(index, nd.zeros(1))})
+            wanted |= dict.fromkeys(state, parameter.shape)
+    for name in sorted(wanted.keys() | states.keys()):
+        found = states[name].shape if name in states else None
+        if found != wanted.get(name):
+            raise ValueError(f"optimizer state {name} is {found}, not {wanted.get(name)}")
 
 
 def optimizer_states(trainer: gluon.Trainer) -> dict[str, nd.NDArray]:
@@ -144,14 +186,18 @@ def optimizer_states(trainer: gluon.Trainer) -> dict[str, nd.NDArray]:
     They are the two moments of Adam, `INDEX.0` and `INDEX.1`, or the momentum of SGD, `INDEX`, for
     every parameter. Step counts are left out: a new optimiser takes them as `begin_num_update`.
     """
-    updater = trainer._updaters[0]  # MXNet offers no other way to them but a pickle
-    states = {}
-    for index, state in updater.states.items():
+    return named_states(trainer._updaters[0].states)  # there is no other way but a pickle
+
+
+def named_states(states: dict) -> dict[str, nd.NDArray]:
+    """Return an updater's states by index, each an array or several, by the names of all."""
+    named = {}
+    for index, state in states.items():
         if isinstance(state, tuple):
-            states |= {f"{index}.{part}": array for part, array in enumerate(state)}
+            named |= {f"{index}.{part}": array for part, array in enumerate(state)}
         elif state is not None:  # SGD without momentum has none
-            states[str(index)] = state
-    return states
+            named[str(index)] = state
+    return named
 
 
 def restore_optimizer_states(

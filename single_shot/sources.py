@@ -7,6 +7,7 @@ from pathlib import Path
 from data import embedded, open_preset
 from single_shot.labels.voc import VocDataset, find_classes
 from single_shot.prepared_folder import open_prepared
+from single_shot.workers import tell
 from utils.files import InputError
 
 import numpy as np
@@ -67,12 +68,16 @@ def calibration_images(source: str | Path, class_names: Sequence[str]) -> list[n
 def open_voc(
     texts: Sequence[str], class_names: Sequence[str] | None = None, drop_bad: bool = False
 ) -> VocDataset:
-    """Return the VocDataset of texts `FOLDER:SET`; class_names: default: those of the annotations.
+    """Return the VocDataset of texts `FOLDER:SET`; tell what is left out of it.
 
+    class_names: default: those of the annotations.
     Raises InputError where it cannot be used, with the file and the object.
     """
     parts = parts_of(texts)
-    return VocDataset(parts, class_names or find_classes(parts, drop_bad), drop_bad)
+    dataset = VocDataset(parts, class_names or find_classes(parts, drop_bad), drop_bad)
+    for finding in dataset.left_out:
+        tell(f"left out: {finding}")
+    return dataset
 
 
 def parts_of(texts: Sequence[str]) -> list:

@@ -11,7 +11,6 @@ on when the same command is given again. `single-shot launch` trains on several 
 import hashlib
 import json
 import shlex
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -94,14 +93,12 @@ def out_of(options: Namespace) -> Path:
 
 
 def open_data(options: Namespace) -> Sequence:
-    """Return the data set to learn from and the held-out one; tell what is left out of them."""
+    """Return the data set to learn from and the held-out one."""
     if options.source:
         return [open_split(options.source, split) for split in ("train", "val")]
     dataset = open_voc(options.voc, options.classes, options.drop_bad)
     first_test = f"{parts_of(options.voc)[0][0]}:test"
     held_out = open_voc(options.voc_val or [first_test], dataset.class_names, options.drop_bad)
-    for fault in dataset.faults + held_out.faults:
-        print(f"left out: {fault}", file=sys.stderr)
     return dataset, held_out
 
 
@@ -198,6 +195,7 @@ def train_and_report(options: Namespace) -> Answer:
         "epochs": len(config.image_sizes),
         "start": recipe.start,
         "data": data,
+        "held_out": fingerprint(held_out),
         "devices": [devices.name_of(ctx) for ctx in contexts],
         "workers": num_workers,
     }

@@ -5,6 +5,8 @@ memory of one frame. Files are Motion JPEG in .avi, which OpenCV writes and read
 of the system.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -80,7 +82,8 @@ def write_frames(path: Path, frames: Iterable[np.ndarray], frames_per_second: fl
     """Write frames to a video file as they come; return how many there were.
 
     path: of an .avi file; frames: iterable of (H, W, 3) uint8 RGB arrays of one size.
-    Raises VideoError where there is no frame, a frame has another size, or OpenCV cannot write.
+    Raises VideoError where there is no frame, a frame has another size, or OpenCV cannot write;
+    OSError where the disk has not taken them all.
     """
     video, size, count = cv2.VideoWriter(), None, 0
     try:
@@ -100,7 +103,31 @@ def write_frames(path: Path, frames: Iterable[np.ndarray], frames_per_second: fl
         video.release()
     if count == 0:
         raise VideoError(f"{path}: no frames to write")
+    # OpenCV does not notice when the disk refuses bytes.
+    if not (is_whole(path) and holds_frames(path, count)):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     return count
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether an .avi file is as long as its parts, each behind a name and a size, say."""
+    end, place = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while place < end:
+            file.seek(place + 4)
+            place += 8 + int.from_bytes(file.read(4), "little")
+    return place == end > 0
+
+
+def holds_frames(path: Path, count: int) -> bool:
+    """Return whether a video file holds as many frames; they are counted if the header differs."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        if video.get(cv2.CAP_PROP_FRAME_COUNT) == count:
+            return True
+        return sum(1 for _ in iter(video.grab, False)) == count
+    finally:
+        video.release()
 
 
 @lru_cache(maxsize=32)  # each keeps a file open

@@ -86,8 +86,8 @@ def spread(store: kvstore.KVStore, content: bytes | None) -> bytes:
 class WorkersAutosave(Autosave):
     """An Autosave whose file only worker 0 has; the others go on from what it sends them."""
 
-    def __init__(self, path: PathLike | str, workers: Workers) -> None:
-        super().__init__(path)
+    def __init__(self, path: PathLike | str, workers: Workers, **facts: str) -> None:
+        super().__init__(path, **facts)
         self.workers = workers
 
     def around(self, run: TrainingRun) -> AbstractContextManager:

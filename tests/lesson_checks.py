@@ -253,9 +253,10 @@ def check_exercises(notebook):
 
 
 def check_numbers(notebook):
-    """Every number of two digits or more in the prose occurs in code that asserts, or defines it.
+    """Every number of two digits or more in the prose occurs somewhere in the lesson's code.
 
-    Numbers in the opening cell, Remarks and what follows are not the lesson's own results.
+    That a cell asserts it is not checked: any code counts, comments too. Numbers in the opening
+    cell, Remarks and what follows are not the lesson's own results.
     """
     text = markdown(notebook).split("\n## Remarks")[0].removeprefix(notebook.cells[0].source)
     prose = re.sub(

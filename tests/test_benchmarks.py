@@ -33,6 +33,15 @@ ledger, decimation, spoiled_labels, foreign_labels, gpu = map(
     importlib.import_module, ("ledger", "decimation", "spoiled_labels", "foreign_labels", "gpu")
 )
 RECIPES = (recipes.D2L, recipes.STRAIGHT_DOPE)
+# Of environments of their own, with PyTorch or globox.
+ELSEWHERE = {"lite0_torch", "step_torch", "globox_labels"}
+PROGRAMS = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_program_is_imported(name):
+    program = importlib.import_module(name)
+    assert program.__file__ == str(ROOT / "benchmarks" / f"{name}.py")
 
 
 def parameters(net):
@@ -521,3 +530,9 @@ def test_the_benchmark_of_gpus_measures_what_it_says():
     assert len(texts) == len(gpu.HEADER) and texts[:3] == ["toy", "gpu:0", "on"] and texts[-1] == ""
     failed = gpu.texts_of({"recipe": "toy", "devices": "x", "search": False, "error": "no room"})
     assert len(failed) == len(gpu.HEADER) and failed[3] == "no room"
+
+
+def test_speeds_beside_busy_processes_are_measured():
+    speeds = importlib.import_module("busy").measure(0.01)
+    assert speeds.keys() == {"detect one", "detect 32", "train 16"}
+    assert min(speeds.values()) > 0

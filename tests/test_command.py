@@ -94,6 +94,8 @@ class Part:
             "run/x: No space left on device; make",
         ),
         (InputError("a\x1b[2J.txt: no\nmend it"), 2, "a\\x1b[2J.txt: no\nmend it\n"),
+        (OSError(28, "Full", "a/.x.12-34.tmp/train.rec"), 2, "a/x/train.rec: Full; make"),
+        (OSError(28, "Full", "a/.x.json.12-34.tmp"), 2, "a/x.json: Full; make"),
         (OSError(28, "No space left", "\x9b2J"), 2, "\\x9b2J: No space left; make"),
         (KeyboardInterrupt(), 130, "\nstopped; half is done\n"),
     ],
@@ -105,6 +107,15 @@ def test_every_part_ends_in_one_way(error, status, said, capsys):
     assert carry_out(Part(fail), argparse.Namespace(json=False)) == status
     captured = capsys.readouterr()
     assert captured.err.startswith(said) and not captured.out
+
+
+def test_ctrl_c_while_a_part_is_imported_is_no_fault(monkeypatch, capsys):
+    def stopped(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("single_shot.command.import_module", stopped)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "\nstopped; nothing is begun\n"
 
 
 def test_a_fault_of_the_program_is_not_hidden():

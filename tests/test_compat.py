@@ -291,6 +291,14 @@ def test_what_is_borrowed_is_found_under_the_names_that_are_needed():
     assert child.returncode == 0, child.stderr
 
 
+def test_who_imports_the_library_borrows():
+    strangers = {f"y{name[1:]}": pattern for name, pattern in compat.BORROWED.items()}
+    code = f"from utils import compat\ncompat.BORROWED = {strangers}\ncompat.prepare()\n"
+    code += "assert all(map(compat.can_load, compat.BORROWED))\n"
+    child = run_code(code)
+    assert child.returncode == 0, child.stderr
+
+
 def test_nothing_is_borrowed_where_the_system_has_it(monkeypatch):
     monkeypatch.setattr(compat, "can_load", lambda name: True)
     assert compat.borrow_libraries() == []

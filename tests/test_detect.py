@@ -10,7 +10,7 @@ from data import DATA_ROOT
 from single_shot import detect
 from single_shot.command import main
 from single_shot.detect import is_cut_off
-from single_shot.files import sha256
+from single_shot.files import locked, sha256
 from single_shot.labels.pictures import read_picture
 from single_shot.video import FilmFacts, film_facts, mascot_clip, read_frames, write_frames
 
@@ -79,7 +79,7 @@ def test_a_film_becomes_a_film(tmp_path):
     assert sum(1 for _ in read_frames(tmp_path / "out/clip.avi.avi")) == 4
     rows = table_of(tmp_path / "out")["detections"]
     assert {row["frame"] for row in rows} == {0, 1, 2, 3}
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "clip.avi.avi",
         "detections.csv",
         "detections.json",
@@ -146,7 +146,7 @@ def test_pictures_show_the_boxes_and_can_be_left_out(tmp_path):
     assert painted[top : bottom + 1, left].all() and painted[bottom, left : right + 1].all()
     assert not painted[top + 5 : bottom - 5, left + 5 : right - 5].all()
     assert run(source, tmp_path / "tables", "--no-pictures") == 0
-    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "tables").glob("[!.]*")) == [
         "detections.csv",
         "detections.json",
     ]
@@ -241,6 +241,25 @@ def test_what_was_found_before_ctrl_c_is_kept(tmp_path, capsys, monkeypatch):
     assert run(folder_with(tmp_path), tmp_path / "out") == 130
     assert [file["file"] for file in table_of(tmp_path / "out")["files"]] == ["a.jpg"]
     assert "stopped; what was found so far is in" in capsys.readouterr().err
+
+
+def test_two_runs_into_one_folder_are_refused(tmp_path, capsys):
+    with locked(tmp_path / "out" / detect.TABLES):
+        assert run(GOOD, tmp_path / "out") == 2
+    assert "another process is at work there" in capsys.readouterr().err
+    assert not (tmp_path / "out/detections.json").exists()
+    assert run(GOOD, tmp_path / "out") == 0
+
+
+def test_a_film_for_which_there_is_no_room_is_named_as_its_user_finds_it(
+    tmp_path, capsys, monkeypatch
+):
+    write_frames(tmp_path / "clip.avi", mascot_clip(2), 12)
+    monkeypatch.setattr("single_shot.video.holds_frames", lambda path, count: False)
+    assert run(tmp_path / "clip.avi", tmp_path / "out") == 2
+    message = capsys.readouterr().err
+    assert "out/clip.avi.avi: No space left on device; make room" in message
+    assert not list((tmp_path / "out").glob("*.avi"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, capsys):

@@ -8,6 +8,7 @@ from utils.boxes import box_iou, clip_boxes, decode_offsets
 from utils.comparison import assert_same_detections
 from utils.data import DetectionDataset, normalize
 from utils.detection import (
+    EVALUATION_BATCH,
     NMS_THRESHOLD,
     Detector,
     decode_detections,
@@ -17,6 +18,7 @@ from utils.detection import (
     non_maximum_suppression,
     preprocess,
 )
+from utils.ssd import toy_ssd
 
 import numpy as np
 import pytest
@@ -234,6 +236,15 @@ def test_detections_of_a_data_set_are_kept_from_the_score_of_the_protocol_on():
     (rows,) = detect_dataset(detector, DetectionDataset([(image, np.zeros((0, 5)))], "ab"))
     expected = [[0, 0.3, 0, 0, 0.5, 0.5], [1, 0.02, 0.5, 0.25, 1, 1]]  # fractions of the image
     np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_a_data_set_is_decoded_in_batches_whose_memory_is_known():
+    """`single_shot.memory` counts on these batches, whose decoding it measured."""
+    net, sizes = toy_ssd(1), []
+    net.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    samples = [(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 5)))] * 17
+    detect_dataset(Detector(net, ("cat",), 64), DetectionDataset(samples, ("cat",)))
+    assert sizes == [8, 8, 1] and EVALUATION_BATCH == 8
 
 
 def test_difficult_objects_neither_count_nor_hurt(monkeypatch):

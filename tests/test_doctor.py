@@ -300,6 +300,9 @@ def copy_packages(folder):
     """Copy what the command needs before it knows whether anything is installed."""
     for name in ("single_shot", "utils"):
         shutil.copytree(ROOT / name, folder / name)
+    (folder / "data").mkdir()
+    for path in (ROOT / "data").glob("*.py"):
+        shutil.copy(path, folder / "data")
 
 
 def make_environment(folder, output="in .venv: $*"):
@@ -330,19 +333,39 @@ def test_an_environment_that_does_not_run_is_named_with_its_cure(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", [("-m", "single_shot"), ("-msingle_shot",), ("-um", "single_shot")]
+    "module",
+    [("-m", "single_shot"), ("-msingle_shot",), ("-um", "single_shot"), ("-m", "data")],
 )
 def test_a_command_finds_the_environment_by_itself(tmp_path, module):
     make_environment(tmp_path)
     words = {"folder": tmp_path, "arguments": ["detect", "a.params", "b c"], "module": module}
     child = run_command("-S", **words)
-    assert (child.returncode, child.stdout) == (0, "in .venv: -m single_shot detect a.params b c\n")
+    name = module[-1].removeprefix("-m")
+    assert (child.returncode, child.stdout) == (0, f"in .venv: -m {name} detect a.params b c\n")
     shutil.rmtree(tmp_path / ".venv")
     child = run_command("-S", folder=tmp_path, arguments=["detect"])
     assert child.returncode == 1
     assert child.stderr == (
         f"MXNet is not installed here: run `make setup` in {tmp_path}, then repeat the command\n"
     )
+
+
+@pytest.mark.parametrize("content", ["X = 1", "1 / 0"])
+@pytest.mark.parametrize("name", ["utils.py", "utils/__init__.py"])
+def test_a_foreign_utils_is_reported_and_not_used(tmp_path, name, content):
+    """The command is called by its own name, which looks on PYTHONPATH first."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+    child = subprocess.run(
+        [Path(sys.executable).with_name("single-shot"), "doctor"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 1 and "Package utils  FAILED" in child.stdout
+    assert child.stdout.count("FAILED") == 1 and child.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["nonsense"], ["--nonsense"]])

@@ -308,3 +308,16 @@ def test_the_photograph_behind_a_sample_is_known(split, monkeypatch):
         make_sample(preset.recipe, preset.seed_id, split, index)
         assert Path(opened[-1]).stem == background_of("multi", split, index)
     assert len(set(opened)) > 1
+
+
+def test_the_command_names_its_defaults_and_ends_as_the_others_do(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "(default: all)" in capsys.readouterr().out
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data.embedded.ensure", stopped)
+    assert main(["multi", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == f"\nstopped; what is complete is in {tmp_path}\n"

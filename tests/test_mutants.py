@@ -21,8 +21,9 @@ MODULES = "boxes anchors ssd targets losses data records detection metrics avera
 MODULES += " training checkpoint context figures/colors figures/drawing ssd300"
 MODULES = [f"utils/{name}" for name in MODULES.split()]
 MODULES += [f"data/{name}" for name in ("embedded", "compositing", "mascots")]
-PRODUCT = "prepare train resuming labels/box_forms labels/checks labels/coco_objects labels/pictures"
-PRODUCT += " labels/splits downloads/https downloads/transfer downloads/install downloads/archives"
+PRODUCT = "prepare train resuming labels/box_forms labels/checks labels/coco_objects"
+PRODUCT += " labels/pictures labels/splits"
+PRODUCT += " downloads/https downloads/transfer downloads/install downloads/archives"
 MODULES += [f"single_shot/{name}" for name in PRODUCT.split()]
 
 

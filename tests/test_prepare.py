@@ -320,6 +320,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, limit):
     )
     assert child.returncode == 2 and "Traceback" not in child.stderr, child.stderr
     assert "make room" in child.stderr and "None" not in child.stderr
+    assert f"{tmp_path}/out" in child.stderr and ".tmp" not in child.stderr
     assert names_in(tmp_path) == ["set"]
 
 

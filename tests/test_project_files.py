@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,19 @@ def test_binder_runs_lessons_in_the_locked_environment():
         "make data",
         '.venv/bin/python -m ipykernel install --prefix "$NB_PYTHON_PREFIX" --name python3',
     ]
+
+
+def test_continuous_integration_takes_the_conditions_in_turn():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "exec make test CONDITION=turn"
+
+
+def test_a_lesson_that_is_asked_for_is_run_alone():
+    """`make -n` prints what each target would do and does nothing."""
+    # `make test CONDITION=...`, in which this test may run, hands its variables on.
+    path = {"PATH": os.environ["PATH"]}
+    command = ["make", "-n", "run", "test", "anywhere", "LESSONS=05 05b"]
+    printed = subprocess.check_output(command, cwd=ROOT, env=path, text=True)
+    for tool in ("run_lessons.py", "run_tests.py", "run_tests.py --anywhere"):
+        assert re.search(rf"tools/{tool} +--lessons 05 05b$", printed, re.MULTILINE), tool

@@ -131,6 +131,64 @@ def test_other_data_are_refused(tmp_path):
         resuming.resume_run(tmp_path / "run", other)
 
 
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory):
+    """The checkpoint of a run in its second epoch, as loaded, and its path."""
+    run, path = new_run(), tmp_path_factory.mktemp("halfway") / "run"
+    run.run_epoch()
+    images, labels = next(run.batches())
+    run.so_far = run.so_far.add(run.step(images, labels, 1e-3), 1.0)
+    resuming.save_run(path, run)
+    return run, load_checkpoint(path), path
+
+
+ONE_EPOCH = {"epoch": 1, "seconds": 1.0}
+SO_FAR = {"batches": 1, "seconds": 1.0, "totals": {"cls_loss": 1.0}}
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        *({"history": value} for value in ({}, "x", None, 1, [1], ["x"], [{}], [ONE_EPOCH] * 2)),
+        {"history": [{"epoch": number} for number in (1, 2, 3)]},  # of two epochs
+        *({"epoch_so_far": SO_FAR | {"batches": value}} for value in (-5, 99, "x", True, 1.5)),
+        *({"epoch_so_far": SO_FAR | {"totals": value}} for value in ("x", [], {"cls_loss": "x"})),
+        *({"epoch_so_far": value} for value in (None, {}, [], SO_FAR | {"seconds": "x"})),
+    ],
+)
+def test_spoiled_progress_under_a_new_seal_is_refused_in_words(halfway, tmp_path, spoiled):
+    run, whole, _ = halfway
+    save_checkpoint(tmp_path / "run", run.net, whole.metadata | spoiled, whole.optimizer_states)
+    with pytest.raises(CheckpointError, match="run: whole, but not as this code writes it"):
+        resuming.resume_run(tmp_path / "run", new_run())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda states: states.popitem(),
+        lambda states: states.clear(),
+        lambda states: states.update({"0.0": nd.zeros((2, 3))}),
+        lambda states: states.update({"0.2": states["0.0"]}),
+        lambda states: states.update({"999.0": states["0.0"]}),
+        lambda states: states.update({"x": states.pop("0.0")}),
+    ],
+)
+def test_spoiled_states_under_a_new_seal_are_refused_in_words(halfway, tmp_path, spoil):
+    run, whole, _ = halfway
+    states = dict(whole.optimizer_states)
+    spoil(states)
+    save_checkpoint(tmp_path / "run", run.net, whole.metadata, states)
+    with pytest.raises(CheckpointError, match="as this code writes it .*optimizer state"):
+        resuming.resume_run(tmp_path / "run", new_run())
+
+
+def test_what_is_spoiled_in_these_tests_was_sound(halfway):
+    resumed = new_run()
+    resuming.resume_run(halfway[2], resumed)
+    assert resumed.num_steps_done == 5
+
+
 def test_autosave_waits_between_two_files(tmp_path, monkeypatch):
     run = new_run()
     run.net(nd.zeros((1, 3, 64, 64)))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -113,11 +114,60 @@ def test_lessons_by_number(run_lessons, tmp_path, monkeypatch):
         run_lessons.main([*folders, "--lessons", "05", "0", "99"])
 
 
+@pytest.fixture
+def run_numbers(run_lessons, tmp_path, monkeypatch):
+    """A function that runs lessons by number, without a kernel; returns {lesson: seconds}."""
+    for name in ("01_boxes", "02_anchors", "03_predictors"):
+        write_lesson(tmp_path, name)
+    monkeypatch.setenv("SINGLE_SHOT_PROFILE", "class")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else it stays changed
+    read = partial(nbformat.read, as_version=4)
+    monkeypatch.setattr(run_lessons, "run_lesson", lambda path, *_: (read(path), ""))
+    folders = ["--notebooks", str(tmp_path), "--output", str(tmp_path / "build")]
+
+    def run(*numbers):
+        assert run_lessons.main([*folders, *(["--lessons", *numbers] if numbers else [])]) == 0
+        summary = json.loads((tmp_path / "build/results.json").read_text())
+        return {each["lesson"]: each["seconds"] for each in summary["lessons"]}
+
+    return run
+
+
+def test_one_lesson_leaves_the_others_in_the_index(run_numbers, tmp_path):
+    first = run_numbers()
+    assert [*first] == ["01_boxes", "02_anchors", "03_predictors"]
+    second = run_numbers("02")
+    assert {**second, "02_anchors": 0} == {**first, "02_anchors": 0}
+    assert second["02_anchors"] != first["02_anchors"]
+    index = (tmp_path / "build/index.html").read_text()
+    assert all(f'href="{name}.html"' in index for name in first)
+    (tmp_path / "03_predictors.ipynb").unlink()  # no lesson of the course any more
+    assert [*run_numbers("02")] == ["01_boxes", "02_anchors"]
+
+
+def test_pages_link_to_pages_that_exist(run_numbers, tmp_path):
+    page = tmp_path / "build/02_anchors.html"
+    assert [*run_numbers("02")] == ["02_anchors"]
+    assert 'rel="' not in page.read_text()
+    run_numbers("03")
+    run_numbers("02")
+    assert re.findall(r'href="(\w+).html" rel="(\w+)"', page.read_text()) == 2 * [
+        ("03_predictors", "next")
+    ]
+
+
+def test_a_time_limit_is_a_number_of_seconds(run_lessons, tmp_path, capsys):
+    for text in ("-5", "0", "nan", "inf", "soon"):
+        with pytest.raises(SystemExit):
+            run_lessons.main(["--notebooks", str(tmp_path), f"--time-limit={text}"])
+        assert "--time-limit" in capsys.readouterr().err
+
+
 def test_remaining_time_comes_from_the_earlier_run_or_the_mean(run_lessons, tmp_path):
     results = [run_lessons.Result("a", "A", 10.0), run_lessons.Result("b", "B", 30.0, "broken")]
     run_lessons.write_results(results, "class", tmp_path)
-    assert run_lessons.earlier_times(tmp_path, "class") == {"a": 10.0, "b": 30.0}
-    assert run_lessons.earlier_times(tmp_path, "smoke") == {}
+    assert run_lessons.earlier_results(tmp_path, "class") == results
+    assert run_lessons.earlier_results(tmp_path, "smoke") == []
     assert json.loads((tmp_path / "results.json").read_text())["lessons"][1]["error"] == "broken"
 
     progress = run_lessons.Progress(["a", "b", "c"], {"a": 10.5, "b": 30.0}, 1, io.StringIO())
@@ -199,7 +249,8 @@ def test_every_link_of_every_page_leads_somewhere_here(pages, run_lessons, tmp_p
                 assert (page.parent / target.partition("#")[0]).exists(), (page.name, target)
                 assert not target.endswith(".ipynb")
         assert not re.search(r"<script|<link|@import|url\(['\"]?http", text)
-        assert 'name="viewport"' in text
+        assert 'name="viewport"' in text and "body { max-width: 52rem;" in text
+        assert page.name == "index.html" or ".jp-RenderedHTMLCommon { max-width: 75ch }" in text
     for place, name in enumerate(names):
         text = (tmp_path / f"{name}.html").read_text()
         assert text.count('href="index.html"') >= 2

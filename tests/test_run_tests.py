@@ -1,12 +1,27 @@
 """tools/run_tests.py: conditions, counts and exit status, on tests written for the purpose."""
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+# As the first cell of a lesson, then arrays of two devices in one operator.
+MIX_DEVICES = """
+from utils.context import best_context
+from mxnet import cpu, nd
+print(best_context())
+try:
+    nd.ones(1, ctx=best_context()) + nd.ones(1, ctx=cpu(0))
+except AssertionError as error:
+    print(error)
+"""
 
 
 @pytest.fixture
@@ -106,3 +121,18 @@ def test_every_condition_is_reported_and_a_failure_counts(run_tests, tmp_path, m
     assert "take_over()" in start_up.read_text()
     assert run_tests.main(["--condition", "native"]) == 0
     assert run_tests.main(["--condition", "avx2"]) == 1
+
+
+def test_the_condition_device_takes_the_stand_in_and_refuses_a_mix(run_tests, monkeypatch):
+    """What a kernel of that condition runs before a lesson, in IPython without a notebook."""
+    environments = []
+    monkeypatch.setattr(run_tests, "lesson_paths", lambda numbers: [])
+    monkeypatch.setattr(run_tests, "run_pytest", lambda *words: environments.append(words[-1]))
+    run_tests.run_condition("device", ["05"])
+    command = [sys.executable, "-m", "IPython", "--no-banner", "-c", MIX_DEVICES]
+    environment = os.environ | environments[0]
+    child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert child.stdout.splitlines() == [
+        "cpu(1)",
+        "one operator, arrays on ['cpu(0)', 'cpu(1)']",
+    ], child.stderr

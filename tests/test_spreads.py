@@ -11,17 +11,47 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = json.loads((ROOT / "tests/spreads.json").read_text())
 CASES = [(name, key) for name, entry in RECORD.items() for key in entry["spreads"]]
-# Bounds that wait for their twenty runs of a whole lesson: a list, so that no other is forgotten.
-UNRECORDED = {
-    "notebooks/08_training.ipynb": {"last['ap75'] >= 0.7"},
-    "notebooks/08b_broken_runs.ipynb": {"by_heart['sound'] > 0.8"},
-}
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/**/[0-9]*.ipynb"))
 # Subsets, which have no margin to record.
 SETS = {
     "notebooks/08b_broken_runs.ipynb": {
         "blind_to_labels | {'decoding without variances'} <= falls & useless",
         "{'sound', *same_training[::2]} <= falls - useless",
     }
+}
+# Bounds that nobody has tried in 20 runs: their lessons may fail a sound build more often.
+UNRECORDED = {
+    "notebooks/12_training_on_voc.ipynb": {
+        "by_area.mean >= 0.6",
+        "coco.ap < 0.75 * by_area.mean",
+        "min(recalls.values()) > 0.5",
+        "num_faultless > len(test_set) / 5",
+    },
+    "notebooks/14_transfer_learning.ipynb": {
+        "ends[0] < 0.9 * ends[1]",
+        "scores[0].ap < scores[1].ap",
+        "scores[0].ap50 > 0.3",
+    },
+    "notebooks/15_out_of_the_notebook.ipynb": {
+        "0.05 < ap50['blue, green, red'] < ap50['as trained'] / 5",
+        "abs(ap50['nearest pixel'] - ap50['as trained']) < 0.03",
+        "abs(ap['8 bits'] - ap['32 bits']) < 0.03",
+        "ap50['divided by 255'] < 0.05",
+        "max((ap50[name] for name in costly)) < ap50['as trained'] / 2",
+    },
+    "notebooks/16_many_hands.ipynb": {
+        "0.6 < risen[3] < scaled[3]",
+        "max(scaled[2], risen[2]) < 1",
+        "same[2] > 2",
+        "scaled[3] > 3",
+    },
+    "notebooks/solutions/08_training.ipynb": {"fits[0] < fits[1]", "fits[1] > 0.75"},
+    "notebooks/solutions/08b_broken_runs.ipynb": {
+        "ap50 < 0.5",
+        "ap50 < sound_ap50",
+        "losses[-1] < losses[0] / 100",
+        "scores[1] < scores[0] - 0.2",
+    },
 }
 
 
@@ -48,16 +78,24 @@ def test_the_record_is_of_what_is_asserted_today(spread, name):
     assert RECORD[name]["spreads"], "a training that is the same every time"
 
 
-@pytest.mark.parametrize("name", [name for name in RECORD if name.endswith(".ipynb")])
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_what_a_training_must_reach_is_recorded(spread, name, tmp_path):
-    """A new bound must be recorded: `tools/spread.py FILE`, then taken off the list."""
+    """A new bound must be recorded: `tools/spread.py FILE`, then taken off the list if it is there.
+
+    The list is of the lessons that are still to be recorded; it shall get shorter, not longer.
+    """
     nodes = (node for text in spread.sources(ROOT / name) for node in ast.walk(ast.parse(text)))
     asserted = [ast.unparse(node) for node in nodes if isinstance(node, ast.Assert)]
     trained = [text for text in asserted if "profile.name == 'smoke'" in text]
     (tmp_path / "trained.py").write_text("\n".join(trained))
-    recorded = {key.rpartition(" [")[0] for part in RECORD[name].values() for key in part}
+    entry = RECORD.get(name, {})
+    recorded = {key.rpartition(" [")[0] for part in entry.values() for key in part}
     missing = set(spread.comparisons(tmp_path / "trained.py")) - recorded
-    assert missing == UNRECORDED.get(name, set()) | SETS.get(name, set())
+    assert missing == SETS.get(name, set()) | UNRECORDED.get(name, set())
+
+
+def test_what_is_not_recorded_is_of_notebooks_that_exist():
+    assert {*SETS, *UNRECORDED} <= {*NOTEBOOKS} and not {*UNRECORDED} & {*RECORD}
 
 
 def test_margins_are_positive_where_a_comparison_holds(spread):

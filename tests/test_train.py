@@ -210,6 +210,36 @@ def test_a_run_does_not_go_on_with_other_labels(folder, tmp_path, capsys, monkey
     assert "detector.running: data is" in message and "--restart" in message
 
 
+def test_a_run_does_not_go_on_with_other_held_out_labels(
+    folder, tmp_path, capsys, monkeypatch, no_report
+):
+    """Or its history would mix the scores of two sets."""
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
+    words = arguments(folder, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 3)
+        assert main(words) == 130
+    opened = sources.open_split(folder, "train")
+    others = {"train": opened, "val": rectangles(6)}
+    monkeypatch.setattr(train, "open_split", lambda source, split: others[split])
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert "detector.running: held_out is" in message and "--restart" in message
+
+
+def test_a_restarted_run_begins_anew(folder, tmp_path, monkeypatch, no_report):
+    monkeypatch.setattr("single_shot.resuming.SAVE_SECONDS", 0)
+    words = arguments(folder, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 5)
+        assert main(words) == 130
+    learnt, step = [], TrainingRun.step
+    monkeypatch.setattr(
+        TrainingRun, "step", lambda run, *batch: learnt.append(1) or step(run, *batch)
+    )
+    assert main([*words, "--restart"]) == 0 and len(learnt) == 6
+
+
 @pytest.mark.parametrize(
     "option", ["--epochs=-1", "--epochs=0", "--epochs=many", "--seed=-1", "--seed=4294967296"]
 )
@@ -347,9 +377,9 @@ def test_ssdlite_learns_from_imagenet_and_then_from_its_own(folder, tmp_path, no
 
 
 def test_a_run_keeps_what_it_began_with(folder, tmp_path, no_report, monkeypatch):
-    def kept(path, run):
+    def kept(path, run, **facts):
         starts.append(resuming.identity(run)["start"])
-        save_run(path, run)
+        save_run(path, run, **facts)
 
     save_run, starts = resuming.save_run, []
     monkeypatch.setattr(resuming, "save_run", kept)

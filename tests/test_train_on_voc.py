@@ -3,7 +3,7 @@
 import json
 
 from single_shot.command import main
-from single_shot.sources import parts_of
+from single_shot.sources import open_voc, parts_of
 from utils.detection import load_detector
 from utils.files import InputError
 
@@ -49,6 +49,27 @@ def test_bad_objects_stop_it_and_are_left_out_on_request(folder, capsys):
     assert "c.xml, object 2: zero-area box" in message and "--drop-bad" in message
     assert main(arguments(folder, "--recipe", "ssd300", "--drop-bad")) == 0
     assert "left out: " in capsys.readouterr().err
+
+
+def test_an_image_whose_objects_are_all_bad_is_no_background(folder, capsys):
+    """Neither for a training nor for an evaluation, as `prepare` has it."""
+    bad = folder / "Annotations/c.xml"
+    bad.write_text(bad.read_text().replace(LABELS, BAD))
+    for class_names in (None, ["cat", "dog"]):  # of an annotation, of a detector
+        dataset = open_voc([f"{folder}:train"], class_names, drop_bad=True)
+        assert [len(labels) for labels in dataset.labels] == [2, 2, 2]
+        assert [path.stem for path in dataset.images] == ["a", "b", "d"]
+        said = capsys.readouterr().err
+        assert said.count("left out: ") == 2 and "c.jpg: all its objects are bad" in said
+
+
+def test_an_annotation_that_cannot_be_read_is_left_out_on_request(folder, capsys):
+    (folder / "Annotations/c.xml").write_text("<annotation><object>")
+    with pytest.raises(InputError, match=r"c\.xml"):
+        open_voc([f"{folder}:train"])
+    dataset = open_voc([f"{folder}:train"], drop_bad=True)
+    assert len(dataset) == 3 and dataset.class_names == ("cat", "dog")
+    assert capsys.readouterr().err.startswith("left out: ")
 
 
 def test_a_folder_without_a_set_is_refused(folder, capsys):

@@ -1,6 +1,19 @@
 """Video: what goes into a file comes out again, and what cannot be read or written is named."""
 
-from single_shot.video import VideoError, annotate_frame, mascot_clip, read_frames, write_frames
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from single_shot.video import (
+    VideoError,
+    annotate_frame,
+    holds_frames,
+    mascot_clip,
+    read_frames,
+    write_frames,
+)
 from utils.figures.colors import class_colors
 
 import numpy as np
@@ -62,6 +75,37 @@ def test_writing_refuses_what_opencv_would_drop_without_a_word(tmp_path):
         write_frames(path, [flat(0), flat(0, width=32)], 12)
     with pytest.raises(VideoError, match="cannot be written"):
         write_frames(tmp_path / "absent" / "clip.avi", [flat(0)], 12)
+
+
+@pytest.mark.parametrize("room", [200, 5000, 20_000, 60_000])
+def test_a_full_disk_is_noticed_where_opencv_says_nothing(tmp_path, room):
+    code = f"""
+import resource
+from single_shot.video import mascot_clip, write_frames
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))
+try:
+    write_frames("clip.avi", mascot_clip(10), 12)
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert child.stdout == f"{errno.ENOSPC} clip.avi\n"
+
+
+def test_frames_are_counted_where_the_header_does_not_say(tmp_path, monkeypatch):
+    write_frames(tmp_path / "clip.avi", [flat(40)] * 5, 12)
+    for count in (4, 5, 6):
+        assert holds_frames(tmp_path / "clip.avi", count) == (count == 5)
+    monkeypatch.setattr("single_shot.video.cv2.CAP_PROP_FRAME_COUNT", -1)  # is 0 then
+    assert holds_frames(tmp_path / "clip.avi", 5) and not holds_frames(tmp_path / "clip.avi", 4)
 
 
 def test_annotation_paints_a_copy_in_the_colour_of_the_class():

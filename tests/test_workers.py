@@ -151,6 +151,9 @@ def test_all_workers_go_on_from_the_file_of_worker_0(tmp_path, monkeypatch):
     stopped = worker_run(first, seed=1)
     stopped.net(nd.zeros((1, 3, 64, 64)))
     stopped.history = [{"epoch": 1}]
+    for index, parameter in enumerate(stopped.trainer._params):  # as an epoch leaves them
+        state = stopped.trainer._optimizer.create_state(index, nd.zeros(parameter.shape))
+        stopped.trainer._updaters[0].states[index] = state
     save_run(tmp_path / "0.running", stopped)
     resumed = []
     for place in (first, second):

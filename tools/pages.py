@@ -83,10 +83,17 @@ def title_of(notebook, default):
     return heading.group(1).strip() if heading else default
 
 
+def with_pages(names, output, paths):
+    """Return which lessons have a page in the folder, or will have one: `paths` are to be run."""
+    coming = {path.stem for path in paths}
+    return [name for name in names if name in coming or (output / f"{name}.html").exists()]
+
+
 def navigation(names, name, up=""):
     """Return the links of a page to the one before, the index and the next one.
 
-    names: of all lessons in order; name: of this one; up: from the page's folder to the lessons'.
+    names: of the lessons that have pages, in order; name: of this one; up: from the page's folder
+    to the lessons'.
     """
     place = names.index(name)
     links = [f'<a href="{up}index.html">All lessons</a>']

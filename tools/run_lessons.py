@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from single_shot.arguments import Parser
+from single_shot.arguments import Parser, number
 from single_shot.files import write_whole
 from utils.compat import core_count
 from utils.context import run_profile
@@ -27,7 +27,7 @@ from utils.context import run_profile
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from pages import title_of, write_index, write_pages
+from pages import title_of, with_pages, write_index, write_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME_LIMIT = 900  # seconds for one lesson
@@ -181,13 +181,11 @@ def write_results(results, profile, output):
     write_whole(output / "results.json", json.dumps(summary, indent=1) + "\n")
 
 
-def earlier_times(output, profile):
-    """Return {lesson: seconds} of the last run with this profile, {} without one."""
+def earlier_results(output, profile):
+    """Return the Results that are written, if they are of runs with this profile, else none."""
     path = output / "results.json"
     summary = json.loads(path.read_text()) if path.exists() else {"profile": None}
-    if summary["profile"] != profile:
-        return {}
-    return {lesson["lesson"]: lesson["seconds"] for lesson in summary["lessons"]}
+    return [Result(**each) for each in summary["lessons"]] if summary["profile"] == profile else []
 
 
 def table(results):
@@ -200,8 +198,15 @@ def table(results):
 
 
 def run_all(paths, names, profile, options):
-    """Run lessons, the longest first, several at a time; write their pages; return the Results."""
-    expected = earlier_times(options.output, profile)
+    """Run lessons, the longest first, several at a time; write their pages; return the Results.
+
+    names: of all lessons. Those that are not run now keep their pages, and their results if these
+    are of the same profile.
+    """
+    earlier = {each.lesson: each for each in earlier_results(options.output, profile)}
+    expected = {name: each.seconds for name, each in earlier.items()}
+    names = with_pages(names, options.output, paths)
+    earlier = {name: earlier[name] for name in names if name in earlier}
     num_workers = min(core_count(), len(paths))
     if num_workers > 1:
         os.environ["OMP_NUM_THREADS"] = "1"  # kernels inherit it
@@ -218,7 +223,8 @@ def run_all(paths, names, profile, options):
 
     with ThreadPoolExecutor(num_workers) as pool:
         for _ in pool.map(run, longest_first(paths, expected)):
-            write_results(progress.results, profile, options.output)
+            known = earlier | {result.lesson: result for result in progress.results}
+            write_results(known.values(), profile, options.output)
     return sorted(progress.results, key=lambda result: result.lesson)
 
 
@@ -229,8 +235,8 @@ def main(arguments=None):
     add("--lessons", nargs="+", default=[], metavar="NUMBER", help="these alone")
     add("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER", help="read from")
     add("--output", type=Path, default=ROOT / "build/lessons", metavar="FOLDER", help="written to")
-    limit_help = "seconds for one lesson"
-    add("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help=limit_help)
+    limit = {"type": number(1, kind=float), "default": TIME_LIMIT, "help": "for one lesson"}
+    add("--time-limit", metavar="SECONDS", **limit)
     options = parser.parse_args(arguments)
 
     profile = run_profile().name

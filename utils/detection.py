@@ -25,6 +25,7 @@ SCORE_THRESHOLD = 0.01
 NMS_CANDIDATES = 400
 NMS_THRESHOLD = 0.45
 MAX_DETECTIONS = 200
+EVALUATION_BATCH = 8  # images at a time; what decoding them takes of memory grows with it
 MAX_IMAGE_SIZE = 4096  # side in pixels; a checkpoint that says more is broken
 # A detection is shown to a person from this score on.
 DISPLAY_THRESHOLD = 0.5
@@ -226,7 +227,7 @@ def pixel_scale(image: np.ndarray) -> np.ndarray:
 
 
 def detect_dataset(
-    detector: Detector, dataset: gluon.data.Dataset, batch_size: int = 8
+    detector: Detector, dataset: gluon.data.Dataset, batch_size: int = EVALUATION_BATCH
 ) -> list[np.ndarray]:
     """Return the detections of every sample of a data set.
 

@@ -5,7 +5,7 @@ the picture as it is displayed, turned as its EXIF orientation says. What must n
 Finding with the file, the object and the fix; nothing is clamped or dropped silently.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from single_shot.labels.numbers_in_text import printable
@@ -89,19 +89,25 @@ class Annotations:
 class AnnotatedDataset(gluon.data.Dataset):
     """Samples of annotated images, which are read when they are asked for.
 
-    annotations: what a reader returned. drop_bad: leave out bad objects and images, which are then
-    in `findings` (all) and `faults` (without the notes).
+    annotations: what a reader returned. drop_bad: leave out bad objects and images, see
+    `without_spoiled`, which are then in `findings` (all) and `faults` (without the notes).
     Raises AnnotationError, without drop_bad, for all faults in one message.
     """
 
     error = AnnotationError
 
     def __init__(self, annotations: Annotations, drop_bad: bool = False) -> None:
+        if annotations.faults and not drop_bad:
+            raise self.error(refusal(annotations.faults))
+        annotations = without_spoiled(annotations)
         self.class_names = annotations.class_names
         self.annotations = annotations.items
         self.findings, self.faults = annotations.findings, annotations.faults
-        if self.faults and not drop_bad:
-            raise self.error(refusal(self.faults))
+
+    @property
+    def left_out(self) -> list[Finding]:
+        """The findings of what drop_bad leaves out: the faults, and images without them."""
+        return [each for each in self.findings if each.is_fault or each.kind == "no object left"]
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -133,6 +139,27 @@ class AnnotatedDataset(gluon.data.Dataset):
     def max_objects(self) -> int:
         """The number of objects in the fullest image, at least 1."""
         return max(1, max(map(len, self.labels), default=1))
+
+
+def spoiled_items(annotations: Annotations) -> list[Annotation]:
+    """Return the items whose objects are all bad: without them, they would teach background."""
+    spoiled = {each.image for each in annotations.faults if each.number is not None}
+    return [each for each in annotations.items if not len(each.labels) and each.image in spoiled]
+
+
+def no_object_left(item: Annotation) -> Finding:
+    """Return the note that one of `spoiled_items` is left out."""
+    message = f"{item.image}: all its objects are bad, so it is left out with them"
+    return Finding("no object left", message, item.path, None, item.image)
+
+
+def without_spoiled(annotations: Annotations) -> Annotations:
+    """Return Annotations without their `spoiled_items`, each of which becomes a note."""
+    spoiled = spoiled_items(annotations)
+    left_out = set(map(id, spoiled))
+    items = [item for item in annotations.items if id(item) not in left_out]
+    findings = [*annotations.findings, *map(no_object_left, spoiled)]
+    return replace(annotations, items=items, findings=findings)
 
 
 def read_annotated(annotation: Annotation) -> np.ndarray:

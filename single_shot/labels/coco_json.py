@@ -101,19 +101,21 @@ def _categories(content, path, findings):
 
     Roboflow writes a root above all categories, often with the name of one of them: a category
     without objects that has another's name, is the `supercategory` of another, or has the id 0
-    beside one with the id 1 and alone is below "none".
+    beside one with the id 1 and alone is below "none", or no category is below anything.
     """
     known = _by_id(content["categories"], path, ("category", "name"), findings)
     used = {entry.get("category_id") for entry in content["annotations"] if _has_category(entry)}
     pairs = [(_text(entry, "name"), _text(entry, "supercategory")) for entry in known.values()]
     times = Counter(name for name, _ in pairs)
     parents = {parent for name, parent in pairs if parent != name}
-    is_top = [parent for _, parent in pairs].count(TOP) == 1
+    below_top = sum(parent == TOP for _, parent in pairs)
+    is_flat = not any(parent for _, parent in pairs)
     names = {}
     for key in sorted(known):
         name = class_name(known[key].get("name"))
         may_be_root = key not in used and used and isinstance(name, str)
-        above = key == 0 and 1 in used and is_top and _text(known[0], "supercategory") == TOP
+        alone = below_top == 1 and _text(known[key], "supercategory") == TOP
+        above = key == 0 and 1 in used and (alone or is_flat)
         if may_be_root and (times[name] > 1 or name in parents or above):
             message = f"{path}, category {key}: {shown(name)} is a root without objects, left out"
             findings.append(Finding("root category", message, path, None))

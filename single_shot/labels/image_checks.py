@@ -5,7 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from single_shot.labels.annotations import Annotations, Finding, SizeMismatch, read_annotated
+from single_shot.labels.annotations import (
+    Annotations,
+    Finding,
+    SizeMismatch,
+    no_object_left,
+    read_annotated,
+    spoiled_items,
+)
 from single_shot.labels.groups import look_of
 from single_shot.labels.pictures import pictures_in
 from utils.records import RecordError
@@ -32,16 +39,15 @@ def check_images(
     """
     seen = seen or SeenPictures()
     items, findings = [], list(annotations.findings)
-    spoiled = {each.image for each in annotations.faults if each.number is not None}
+    spoiled = set(map(id, spoiled_items(annotations)))
     for item in progress(annotations.items):
         try:
             digest, look, brightest = _seen(item)
         except RecordError as error:
             findings.append(Finding(_kind(item, error), str(error), item.path, None, item.image))
             continue
-        if not len(item.labels) and item.image in spoiled:
-            message = f"{item.image}: all its objects are bad, so it is left out with them"
-            findings.append(Finding("no object left", message, item.path, None, item.image))
+        if id(item) in spoiled:
+            findings.append(no_object_left(item))
             continue
         items.append(item)
         if brightest < DARK:

@@ -541,12 +541,13 @@ def test_roots_of_categories_are_left_out_and_said(tmp_path):
         assert not found.faults
     for each, annotation in zip(used, content["annotations"]):
         each["id"] = annotation["category_id"] = 1 if each is used[0] else 2
-    for top in ("", "none"):  # a class without objects is no root because it has the first id
+    # A class without objects that has the first id is a root where none is below anything.
+    for top, names in (("", ("cat", "dog")), ("none", ("bird", "cat", "dog"))):
         for each in used:
             each["supercategory"] = top
         content["categories"] = [{"id": 0, "name": "bird", "supercategory": top}, *used]
         found = read_coco(write(tmp_path / "a.json", content))
-        assert found.class_names == ("bird", "cat", "dog") and not found.findings
+        assert found.class_names == names and len(found.findings) == (not top)
     used[0]["supercategory"] = used[1]["supercategory"] = "pets"
     found = read_coco(write(tmp_path / "a.json", content))  # Roboflow's, above all others
     assert found.class_names == ("cat", "dog")

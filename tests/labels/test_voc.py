@@ -174,6 +174,28 @@ def test_export_holds_the_embedded_data_set(tmp_path):
         export("multi", folder)
 
 
+# A slip of the hand, as BCCD has two: a click that became a box of one point.
+CLICKED = {
+    "first": (an_object((12, 7, 30, 21)), an_object((25, 16, 25, 16))),
+    "second": (an_object((9, 28, 9, 28), "dog"), an_object((2, 3, 17, 19), "dog")),
+    "sound": (an_object((5, 5, 15, 15)),),
+}
+
+
+def test_a_click_that_became_a_box_is_named_and_may_be_dropped(tmp_path):
+    parts = []
+    for name, objects in CLICKED.items():
+        folder = write_folder(tmp_path / name, "".join(objects), ids=(name,))
+        parts.append((folder, "train"))
+    with pytest.raises(VocError, match="2 bad objects") as caught:
+        VocDataset(parts, NAMES)
+    for place in ("first.xml, object 1: zero-area box", "second.xml, object 0: zero-area box"):
+        assert place in str(caught.value)
+    assert "sound.xml" not in str(caught.value)
+    dataset = VocDataset(parts, NAMES, drop_bad=True)
+    assert [rows[:, 0].tolist() for rows in dataset.labels] == [[0], [1], [0]]
+
+
 @needs_bccd
 def test_bccd_has_two_bad_boxes():
     parts, names = [(BCCD, "trainval"), (BCCD, "test")], ("RBC", "WBC", "Platelets")
