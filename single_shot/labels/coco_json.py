@@ -25,6 +25,7 @@ FORM = BoxForm(
     rule="bbox is [x, y, width, height], with x and y counted from the left and upper edge",
 )
 TOP = "none"  # the `supercategory` of Roboflow's root
+NAME_FIELDS = {"image": "file_name", "category": "name"}
 MAX_JSON_BYTES = 512 * 2**20  # the annotations of COCO's training set have 448 MiB
 
 
@@ -44,7 +45,7 @@ def read_coco(
     content = _load(path)
     findings = _mend_ids(content, path) if choices.repair else []
     names = _categories(content, path, findings)
-    entries = _by_id(content["images"], path, ("image", "file_name"), findings)
+    entries = _by_id(content["images"], path, "image", findings)
     objects = _objects_by_image(content, entries, names, path, findings)
     entries = _unmistaken(entries, objects, path, findings)
     root = image_root(path, images, (entry.get("file_name") for entry in entries.values()))
@@ -103,7 +104,7 @@ def _categories(content, path, findings):
     without objects that has another's name, is the `supercategory` of another, or has the id 0
     beside one with the id 1 and alone is below "none", or no category is below anything.
     """
-    known = _by_id(content["categories"], path, ("category", "name"), findings)
+    known = _by_id(content["categories"], path, "category", findings)
     used = {entry.get("category_id") for entry in content["annotations"] if _has_category(entry)}
     pairs = [(_text(entry, "name"), _text(entry, "supercategory")) for entry in known.values()]
     times = Counter(name for name, _ in pairs)
@@ -137,12 +138,12 @@ def _text(entry, field):
     return class_name(entry.get(field))
 
 
-def _by_id(entries, path, noun_and_field, findings):
+def _by_id(entries, path, noun, findings):
     """Return the entries by their id; an entry whose id is bad or there twice is a Finding.
 
     Entries of one id with several names are all left out: nothing tells whose the objects are.
     """
-    found, unclear, (noun, field) = {}, set(), noun_and_field
+    found, unclear, field = {}, set(), NAME_FIELDS[noun]
     for position, entry in enumerate(entries):
         key = entry.get("id")
         whole = type(key) is int  # a list or dict could not even be looked for

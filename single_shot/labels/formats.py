@@ -122,6 +122,12 @@ def _files(folder):
     return [path for path in files if not is_hidden(path, folder)]
 
 
+def _is_empty(folder):
+    """Whether no file lies in a folder or below it, hidden ones apart."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return all(is_hidden(path, folder) for path in found)
+
+
 def _sample(paths: Iterable[Path]) -> list[Path]:
     """Return the first files of each ending in each folder."""
     groups: dict = {}
@@ -173,7 +179,7 @@ def own_sets(source: Path, name: str) -> tuple[list[str], list[str]]:
         places = dict.fromkeys([folder, annotation_folder(folder) if name == "voc" else folder])
         paths = [path for place in places for path in sorted(place.iterdir()) if path.is_dir()]
         of_sets = [path for path in paths if path.name.lower() in HELD_OUT_SETS]
-        empty = [path.name for path in of_sets if not _files(path)]
+        empty = [path.name for path in of_sets if _is_empty(path)]
         known = {path.name: path.name for path in paths if path.name not in empty}
     else:
         files = [str(path.relative_to(folder)) for path in _files_of(folder, name)]

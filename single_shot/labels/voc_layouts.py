@@ -31,8 +31,7 @@ def read_listed(
 ) -> Annotations:
     """Return the Annotations of a set that is a list of ids; arguments as for `voc.read_sets`."""
     main = _main_lists(folder)
-    at_top = _lists_at_top(folder)
-    if not main and split in at_top:
+    if not main and split in (at_top := _lists_at_top(folder)):
         return _read_ids_at_top(folder, at_top[split], images, class_names, choices)
     parts = [(each, split) for each, paths in main.items() if split in {p.stem for p in paths}]
     return read_sets(parts or [(folder, split)], class_names, images, choices)

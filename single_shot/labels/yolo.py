@@ -56,7 +56,7 @@ def read_yolo(
     folder = Path(folder)
     folder = folder if folder.is_dir() else folder.parent
     pairs = _pairs(folder, images, split)
-    class_names = class_names or names_of_sets(folder, images, [split])
+    class_names = class_names or find_names(folder, {path.parent for _, path in pairs})
     orphans, shared = find_orphans(pairs), find_shared(pairs)
     findings, found, claimed = [*orphans, *shared], [], {each.path for each in shared}
     said = spelt_otherwise(pairs)
@@ -82,9 +82,7 @@ def read_yolo(
     return replace(read, conventions=(*said, *form.said, *read.conventions))
 
 
-def names_of_sets(
-    folder: Path, images: Path | None, sets: Sequence[str | None] = (None,)
-) -> list[str]:
+def names_of_sets(folder: Path, images: Path | None, sets: Sequence[str | None]) -> list[str]:
     """Return the class names of the sets of a folder; raise AnnotationError where they differ.
 
     folder, images: as for `read_yolo`, a YAML file too. sets: names of the sets, None for all.
